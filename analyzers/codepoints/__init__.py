@@ -1,0 +1,50 @@
+"""The numbers of TLS and their names."""
+
+from analyzers.codepoints._base import GREASE_16, CodePoint, label, labels
+from analyzers.codepoints.cipher_suites import CipherSuite
+from analyzers.codepoints.tls import (
+    AlertDescription,
+    AlertLevel,
+    CertificateCompressionAlgorithm,
+    CertificateStatusType,
+    CertificateType,
+    ClientCertificateType,
+    CompressionMethod,
+    ContentType,
+    ECCurveType,
+    ECPointFormat,
+    ExtensionType,
+    HandshakeType,
+    HashAlgorithm,
+    NamedGroup,
+    ProtocolVersion,
+    PskKeyExchangeMode,
+    SignatureAlgorithm,
+    SignatureScheme,
+)
+
+__all__ = [
+    "GREASE_16",
+    "AlertDescription",
+    "AlertLevel",
+    "CertificateCompressionAlgorithm",
+    "CertificateStatusType",
+    "CertificateType",
+    "CipherSuite",
+    "ClientCertificateType",
+    "CodePoint",
+    "CompressionMethod",
+    "ContentType",
+    "ECCurveType",
+    "ECPointFormat",
+    "ExtensionType",
+    "HandshakeType",
+    "HashAlgorithm",
+    "NamedGroup",
+    "ProtocolVersion",
+    "PskKeyExchangeMode",
+    "SignatureAlgorithm",
+    "SignatureScheme",
+    "label",
+    "labels",
+]
