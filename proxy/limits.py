@@ -1,0 +1,67 @@
+"""Every bound of the proxy with its default, and the error for wrong use.
+
+This module imports nothing heavy: the command line shows these defaults in its help.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class UsageError(Exception):
+    """The user asked for something that cannot be done; one line says what to do instead.
+
+    The command line prints the message alone on stderr and exits with code 2.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the proxy holds at most. No limit ends a live connection.
+
+    Memory of a connection: nothing while it idles but two tasks; while a reader is
+    slow, at most `read_ahead` + one chunk in each direction, (256 + 64) KiB * 2 by
+    default; for the analysis the buffers of `analyzers.connection.Connection`; and for
+    `--bundle` at most `handshake_kept`.
+    """
+
+    connections: int = 4096
+    """Connections at a time. One more is accepted and reset at once, counted and named
+    on stderr: a client left waiting in the backlog would look like a silent broker."""
+    chunk: int = 64 * KIB
+    """Bytes taken from a socket in one read; the buffer is shared by all connections."""
+    read_ahead: int = 256 * KIB
+    """Bytes a direction may have read that the other side has not taken: reading goes on
+    until then, because some systems discard unread data when a reset arrives."""
+    reset_wait: float = 1.0
+    """Seconds without progress that a reset is held back while the other side's system
+    has not acknowledged the bytes before it."""
+    reset_grace: float = 0.25
+    """The same where the system cannot say what was acknowledged (Windows)."""
+    half_closed_check: float = 0.5
+    """Seconds between looks for a reset from a side that has half-closed already."""
+    accept_backoff: float = 0.1
+    """Seconds without accepting after the system ran out of file descriptors."""
+    backlog: int = 1024
+    """Connections the system may hold that were not accepted yet."""
+    resolve_every: float = 1.0
+    """Seconds a resolved broker address is used again without asking; a failed connect
+    ends that at once."""
+    attempt_delay: float = 0.25
+    """Seconds until the broker's next address is tried beside the one that has not
+    answered (RFC 8305, section 5)."""
+    handshake_kept: int = 256 * KIB
+    """Bytes of a connection's handshake, both directions, kept for `--bundle`."""
+    waiting_reports: int = 1024
+    """Connections that wait for their explanation; more are dropped and counted."""
+    finished_kept: int = 1024
+    """Explained connections that the reader of the in-process channel has not taken."""
+    bundled: int = 100
+    """Connections in a bundle: the last failed ones."""
+    log_size: int = 64 * MIB
+    """Bytes of a log file before it is rotated."""
+    log_files: int = 5
+    """Rotated log files kept beside the current one."""
