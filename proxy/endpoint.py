@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 
-from proxy.errors import UsageProblem
+from proxy.limits import UsageError
+from proxy.tap import Endpoint
 
 MQTTS_PORT = 8883
 """MQTT over TLS (IANA "secure-mqtt")."""
@@ -14,24 +14,8 @@ MQTTS_PORT = 8883
 # The schemes that MQTT clients accept for TLS: people paste the URL they already have.
 _TLS_SCHEMES = frozenset({"mqtts", "ssl", "tls", "wss", "mqtt+ssl", "tcps"})
 # Internationalised names must be given in their A-label form, as TLS sends them.
-_NAME = re.compile(r"(?=.{1,253}\.?$)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?)+")
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A host and a TCP port."""
-
-    host: str
-    """A DNS name, or an IP address without brackets."""
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def is_address(self) -> bool:
-        """True where the host is an IP address rather than a name."""
-        return is_address(self.host)
+_LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"(?=.{{1,254}}$){_LABEL}(?:\.{_LABEL})*\.?")
 
 
 def is_address(host: str) -> bool:
@@ -52,12 +36,12 @@ def read_endpoint(
     port 0, "any free port".
 
     Raises:
-        UsageProblem: the text is none of these.
+        UsageError: the text is none of these.
     """
     rest = _without_scheme(text.strip(), what)
     host, port_text = _split(rest, what)
     if not is_address(host) and not _NAME.fullmatch(host):
-        raise UsageProblem(
+        raise UsageError(
             f"{what} {text!r} has no valid host name or address: write HOST[:PORT], for example "
             f"broker.example.com:{default_port}"
         )
@@ -69,7 +53,7 @@ def _without_scheme(text: str, what: str) -> str:
     if not separator:
         return text
     if scheme.lower() not in _TLS_SCHEMES:
-        raise UsageProblem(
+        raise UsageError(
             f"{what} has the scheme {scheme}://, which is not TLS: write HOST[:PORT] of the "
             "broker's TLS listener"
         )
@@ -82,7 +66,7 @@ def _split(text: str, what: str) -> tuple[str, str | None]:
     if text.startswith("["):
         host, bracket, after = text[1:].partition("]")
         if not bracket or (after and not after.startswith(":")) or ":" not in host:
-            raise UsageProblem(f"{what} {text!r}: write an IPv6 address as [2001:db8::1]:8883")
+            raise UsageError(f"{what} {text!r}: write an IPv6 address as [2001:db8::1]:8883")
         return host, after[1:] if after else None
     if text.count(":") > 1:
         # More than one colon without brackets is an IPv6 address and has no port.
@@ -97,4 +81,4 @@ def _read_port(text: str | None, what: str, default: int, zero: bool) -> int:
     lowest = 0 if zero else 1
     if text.isascii() and text.isdigit() and lowest <= int(text) <= 65535:
         return int(text)
-    raise UsageProblem(f"{what}: port {text!r} is not a number from {lowest} to 65535")
+    raise UsageError(f"{what}: port {text!r} is not a number from {lowest} to 65535")
