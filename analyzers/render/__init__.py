@@ -1,0 +1,1 @@
+"""A report as words: text for a terminal, JSON for programs."""
