@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzers.render.escape import printable
+from analyzers.printable import printable
 from analyzers.render.layout import justify, shorten, width_of, wrap
 
 visible = st.text(alphabet=st.characters(), max_size=300).map(printable)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from analyzers.render.escape import printable
+from analyzers.printable import printable
 from analyzers.report import Report
 
 SCHEMA_FILE = "tlswhy-1.schema.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from analyzers.render.escape import printable
+from analyzers.printable import printable
 from analyzers.render.layout import shorten, width_of, wrap
 from analyzers.render.verdict import alert_label, deciding_end
 from analyzers.report import AlertReport, CertificateReport, MessageReport, Report, TlsReport

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from analyzers.render.escape import printable
+from analyzers.printable import printable
 from analyzers.render.layout import shorten, width_of, wrap
 from analyzers.render.text import NARROWEST, Paint, endpoints
 from analyzers.render.verdict import badge

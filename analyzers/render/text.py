@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analyzers.render.escape import printable
+from analyzers.printable import printable
 from analyzers.render.ladder import heading, ladder, lay_out
 from analyzers.render.layout import justify, shorten, width_of, wrap
 from analyzers.render.verdict import badge, causes, headline

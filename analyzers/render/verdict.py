@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analyzers.render.escape import printable
+from analyzers.printable import printable
 from analyzers.report import AlertReport, Close, FindingReport, MessageReport, Report
 
 _CLIENT_STEPS = {

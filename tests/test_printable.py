@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzers.render.escape import printable, printable_bytes
+from analyzers.printable import printable, printable_bytes
 
 
 @pytest.mark.parametrize(
