@@ -1,0 +1,200 @@
+"""The client refuses the broker's certificate, in TLS 1.2 where all can be read."""
+
+from __future__ import annotations
+
+from proxy.lab import messages
+from proxy.lab._scenario import Expected, Lab, scenario
+from proxy.lab.authority import BROKER_NAME, DAY, Identity, damaged
+from proxy.lab.scripted import Wire
+
+_PROTOCOL_VERSION, _INTERNAL_ERROR = 70, 80
+
+
+def _impostor_chain(lab: Lab) -> tuple[Identity, Identity]:
+    """The seed story's chain: a leaf that its own chain's CA did not sign."""
+    root = lab.root("Plant CA")
+    other = lab.root("Plant CA", slot="impostor")
+    leaf = lab.server(root, signed_by=other, signature="pss-sha512")
+    return leaf, root
+
+
+@scenario(near_miss=("version-client-too-old", "version-server-too-old", "certificate-self-signed"))
+def alert_misleads(lab: Lab) -> Expected:
+    """Windows says "protocol version" and means the certificate.
+
+    An MQTTnet client on Windows 11 cannot connect to RabbitMQ. Its user reads "The
+    Local Security Authority cannot be contacted", the broker logs `In state certify
+    received CLIENT ALERT: Fatal - Protocol Version`, and everybody looks at versions.
+    But TLS 1.2 had been offered by the client and chosen by the broker: the alert comes
+    after the Certificate. That certificate names an issuer whose key did not sign it:
+    somebody made the CA anew under the old name, and the chain mixes RSA-PSS with
+    SHA-512 and RSA with SHA-256, with the self-signed CA inside. SChannel can't be run
+    outside Windows, so the client follows a script of what was recorded there.
+    """
+    leaf, root = _impostor_chain(lab)
+    lab.broker(leaf, sends=(leaf, root), max_version="1.2")
+    lab.scripted_client(schannel_client)
+    return lab.fails(
+        "certificate-bad-signature", by="client", phase="server_flight", also=["alert-misleads"]
+    )
+
+
+async def schannel_client(wire: Wire) -> str:
+    """SChannel that dislikes a certificate: alert 70 after the ServerHelloDone."""
+    await wire.send(messages.schannel_hello(BROKER_NAME))
+    await wire.until_message(messages.SERVER_HELLO_DONE)
+    await wire.send(messages.alert(_PROTOCOL_VERSION))
+    return "The Local Security Authority cannot be contacted"
+
+
+@scenario(near_miss="certificate-unknown-ca")
+def alert_misleads_about_the_name(lab: Lab) -> Expected:
+    """mosquitto_pub says "internal error" and means the broker's name.
+
+    libmosquitto checks the name inside OpenSSL's callback, and a failure there becomes
+    alert 80, internal_error. The broker logs an internal error of the client; the
+    truth is that the certificate is for another name than the one in the SNI.
+    """
+    lab.broker(lab.server(lab.root(), names=("mqtt.other.example",)), max_version="1.2")
+
+    async def libmosquitto(wire: Wire) -> str:
+        await wire.send(messages.Hello(server_name=BROKER_NAME).record)
+        await wire.until_message(messages.SERVER_HELLO_DONE)
+        await wire.send(messages.alert(_INTERNAL_ERROR))
+        return "Error: A TLS error occurred."
+
+    lab.scripted_client(libmosquitto)
+    return lab.fails(
+        "certificate-name-mismatch", by="client", phase="server_flight", also=["alert-misleads"]
+    )
+
+
+@scenario(near_miss="certificate-unknown-ca")
+def certificate_bad_signature(lab: Lab) -> Expected:
+    """The broker's certificate was not signed by the key of the CA it names.
+
+    It happens when a CA is made anew under the same name and the broker keeps its old
+    certificate. Names match, the signature does not verify. OpenSSL's clients say
+    decrypt_error, because an RSA signature check is a decryption to them.
+    """
+    leaf, root = _impostor_chain(lab)
+    lab.broker(leaf, sends=(leaf, root), max_version="1.2")
+    lab.client(trust=[root])
+    return lab.fails("certificate-bad-signature", by="client", phase="server_flight")
+
+
+@scenario(near_miss=("certificate-unknown-ca", "certificate-missing-intermediate"))
+def certificate_damaged(lab: Lab) -> Expected:
+    """One bit of the broker's certificate is wrong.
+
+    A file copied badly, or edited by hand. Everything in it can be read; only the
+    signature no longer fits.
+    """
+    root = lab.root()
+    leaf = damaged(lab.server(root))
+    lab.broker(leaf, sends=(leaf, root), max_version="1.2")
+    lab.client(trust=[root])
+    return lab.fails("certificate-bad-signature", by="client", phase="server_flight")
+
+
+@scenario(near_miss=("certificate-not-yet-valid", "certificate-unknown-ca"))
+def certificate_expired(lab: Lab) -> Expected:
+    """The broker's certificate ran out yesterday.
+
+    Python's client says certificate_expired, and the dates in the Certificate message
+    agree with it.
+    """
+    root = lab.root()
+    lab.broker(lab.server(root, starts=-366 * DAY, ends=-DAY), max_version="1.2")
+    lab.client(trust=[root])
+    return lab.fails("certificate-expired", by="client", phase="server_flight")
+
+
+@scenario(near_miss="certificate-expired")
+def certificate_not_yet_valid(lab: Lab) -> Expected:
+    """The broker's certificate begins tomorrow.
+
+    Mostly it is the other way round: the certificate is fine and the clock that made
+    it, or the device's own clock, is wrong. OpenSSL says bad_certificate; other stacks
+    say certificate_expired, so the alert alone does not tell.
+    """
+    root = lab.root()
+    lab.broker(lab.server(root, starts=DAY), max_version="1.2")
+    lab.client(trust=[root])
+    return lab.fails("certificate-not-yet-valid", by="client", phase="server_flight")
+
+
+@scenario(near_miss=("certificate-unknown-ca", "client-points-at-proxy-name"))
+def certificate_name_mismatch(lab: Lab) -> Expected:
+    """The broker's certificate is for another name.
+
+    SNI carries the name the client wants, the certificate lists the names it is good
+    for. The comparison is exact, but the name that a client checks may differ from the
+    one in SNI: so this is likely, never certain.
+    """
+    root = lab.root()
+    lab.broker(lab.server(root, names=("mqtt.other.example", "192.0.2.7")), max_version="1.2")
+    lab.client(trust=[root])
+    return lab.fails("certificate-name-mismatch", by="client", phase="server_flight")
+
+
+@scenario(near_miss=("certificate-missing-intermediate", "certificate-bad-signature"))
+def certificate_self_signed(lab: Lab) -> Expected:
+    """The broker shows a certificate that vouches for itself.
+
+    Issuer and subject are the same and the signature verifies under its own key: good
+    for a test, unless the client was given this very certificate as its CA.
+    """
+    lab.broker(lab.server(None), max_version="1.2")
+    lab.client(trust=[lab.root()])
+    return lab.fails("certificate-self-signed", by="client", phase="server_flight")
+
+
+@scenario(near_miss=("certificate-self-signed", "certificate-bad-signature"))
+def certificate_unknown_ca(lab: Lab) -> Expected:
+    """The client does not know the CA that issued the broker's certificate.
+
+    The certificate is sound; the client's CA file is another one. Nothing on the wire
+    shows what the client trusts: its alert unknown_ca does.
+    """
+    lab.broker(lab.server(lab.root("Plant CA")), max_version="1.2")
+    lab.client(trust=[lab.root("Public CA", slot="other")])
+    return lab.fails("certificate-unknown-ca", by="client", phase="server_flight")
+
+
+@scenario(near_miss="certificate-unknown-ca")
+def certificate_wrong_eku(lab: Lab) -> Expected:
+    """The broker runs with a certificate that was issued for clients.
+
+    Extended key usage lists clientAuth alone. OpenSSL says unsupported_certificate.
+    """
+    root = lab.root()
+    lab.broker(lab.server(root, purposes=("client",)), max_version="1.2")
+    lab.client(trust=[root])
+    return lab.fails("certificate-wrong-eku", by="client", phase="server_flight")
+
+
+@scenario(near_miss=("certificate-weak-signature", "certificate-unknown-ca"))
+def certificate_weak_key(lab: Lab) -> Expected:
+    """The broker's RSA key has 1024 bits.
+
+    OpenSSL's security level 2, the default on Debian and in Python, wants 2048. The
+    alert is a plain bad_certificate.
+    """
+    root = lab.root()
+    lab.broker(lab.server(root, key="rsa-1024"), max_version="1.2")
+    lab.client(trust=[root])
+    return lab.fails("certificate-weak-key", by="client", phase="server_flight")
+
+
+@scenario(near_miss=("certificate-weak-key", "certificate-bad-signature"))
+def certificate_weak_signature(lab: Lab) -> Expected:
+    """The broker's certificate is signed with SHA-1.
+
+    The signature verifies, but nobody accepts that hash any more. The alert is a plain
+    bad_certificate.
+    """
+    root = lab.root()
+    lab.broker(lab.server(root, signature="sha1"), max_version="1.2")
+    lab.client(trust=[root])
+    return lab.fails("certificate-weak-signature", by="client", phase="server_flight")

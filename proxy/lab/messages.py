@@ -1,0 +1,218 @@
+"""Bytes for scripted peers: TLS records and messages, and the few MQTT packets.
+
+Builders, not parsers: they write whatever they are told, so that a scenario can say
+what no real library would send any more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
+"""ContentType (RFC 8446 section 5.1)."""
+
+CLIENT_HELLO, SERVER_HELLO, CERTIFICATE, CERTIFICATE_REQUEST, SERVER_HELLO_DONE = 1, 2, 11, 13, 14
+"""HandshakeType (RFC 5246 section 7.4)."""
+
+TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3 = 0x0301, 0x0302, 0x0303, 0x0304
+
+WARNING, FATAL = 1, 2
+
+HELLO_RETRY_REQUEST = hashlib.sha256(b"HelloRetryRequest").digest()
+"""The ServerHello.random that makes it a HelloRetryRequest (RFC 8446 section 4.1.3)."""
+
+# What .NET on Windows 11 offers through SChannel for TLS 1.2, in its order.
+SCHANNEL_SUITES = (
+    *(0xC02C, 0xC02B, 0xC030, 0xC02F, 0x009F, 0x009E, 0xC024, 0xC023, 0xC028, 0xC027),
+    *(0xC00A, 0xC009, 0xC014, 0xC013, 0x009D, 0x009C, 0x003D, 0x003C, 0x0035, 0x002F),
+)
+SCHANNEL_SCHEMES = (
+    *(0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0201, 0x0403, 0x0503, 0x0203, 0x0202),
+    *(0x0601, 0x0603),
+)
+MODERN_SUITES = (0x1302, 0x1303, 0x1301, 0xC02C, 0xC030, 0xC02B, 0xC02F, 0xCCA9, 0xCCA8)
+MODERN_SCHEMES = (0x0403, 0x0503, 0x0807, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601)
+MODERN_GROUPS = (0x001D, 0x0017, 0x0018)
+X25519 = 0x001D
+
+
+def vector(width: int, content: bytes) -> bytes:
+    """An opaque vector with a length prefix of `width` bytes."""
+    return len(content).to_bytes(width, "big") + content
+
+
+def u16s(values: Sequence[int]) -> bytes:
+    """Big-endian uint16 values in a row."""
+    return b"".join(value.to_bytes(2, "big") for value in values)
+
+
+def record(content_type: int, content: bytes, *, version: int = TLS_1_2) -> bytes:
+    """One TLS record."""
+    return bytes((content_type,)) + version.to_bytes(2, "big") + vector(2, content)
+
+
+def handshake(message_type: int, body: bytes, *, version: int = TLS_1_2) -> bytes:
+    """One handshake message in a record of its own."""
+    return record(HANDSHAKE, bytes((message_type,)) + vector(3, body), version=version)
+
+
+def alert(description: int, *, level: int = FATAL, version: int = TLS_1_2) -> bytes:
+    """A clear alert."""
+    return record(ALERT, bytes((level, description)), version=version)
+
+
+def extension(code: int, content: bytes) -> bytes:
+    """One extension of a hello."""
+    return code.to_bytes(2, "big") + vector(2, content)
+
+
+def random_bytes(label: str) -> bytes:
+    """32 bytes that look random and are the same in each run."""
+    return hashlib.sha256(f"tlswhy lab {label}".encode()).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    """A ClientHello, sound by default (RFC 8446 section 4.1.2, RFC 5246 section 7.4.1.2)."""
+
+    version: int = TLS_1_2
+    """legacy_version."""
+    versions: Sequence[int] = ()
+    """supported_versions; empty: no such extension."""
+    suites: Sequence[int] = MODERN_SUITES
+    groups: Sequence[int] = MODERN_GROUPS
+    schemes: Sequence[int] = MODERN_SCHEMES
+    """signature_algorithms; empty: no such extension."""
+    server_name: str | None = None
+    alpn: Sequence[str] = ()
+    session_id: bytes = b""
+    key_share: bytes | None = None
+    """The public value for X25519; None: no key_share extension."""
+    extra: Sequence[bytes] = field(default=())
+    """Whole extensions to add at the end."""
+
+    @property
+    def body(self) -> bytes:
+        """The message without its handshake header."""
+        extensions = []
+        if self.server_name is not None:
+            name = b"\x00" + vector(2, self.server_name.encode("idna"))
+            extensions.append(extension(0, vector(2, name)))
+        if self.groups:
+            extensions.append(extension(10, vector(2, u16s(self.groups))))
+            extensions.append(extension(11, b"\x01\x00"))
+        if self.schemes:
+            extensions.append(extension(13, vector(2, u16s(self.schemes))))
+        if self.alpn:
+            names = b"".join(vector(1, name.encode()) for name in self.alpn)
+            extensions.append(extension(16, vector(2, names)))
+        extensions.append(extension(23, b""))
+        if self.versions:
+            extensions.append(extension(43, vector(1, u16s(self.versions))))
+        if self.key_share is not None:
+            share = X25519.to_bytes(2, "big") + vector(2, self.key_share)
+            extensions.append(extension(45, b"\x01\x01"))
+            extensions.append(extension(51, vector(2, share)))
+        extensions.append(extension(0xFF01, b"\x00"))
+        extensions.extend(self.extra)
+        return (
+            self.version.to_bytes(2, "big")
+            + random_bytes("client")
+            + vector(1, self.session_id)
+            + vector(2, u16s(self.suites))
+            + b"\x01\x00"
+            + vector(2, b"".join(extensions))
+        )
+
+    @property
+    def record(self) -> bytes:
+        """The message in one record, whose version is the customary one."""
+        return handshake(CLIENT_HELLO, self.body, version=TLS_1_0)
+
+
+def schannel_hello(server_name: str) -> bytes:
+    """The TLS 1.2 ClientHello of a .NET client on Windows, after public captures."""
+    name = b"\x00" + vector(2, server_name.encode("idna"))
+    extensions = (
+        extension(0, vector(2, name)),
+        extension(5, b"\x01\x00\x00\x00\x00"),
+        extension(10, vector(2, u16s(MODERN_GROUPS))),
+        extension(11, b"\x01\x00"),
+        extension(13, vector(2, u16s(SCHANNEL_SCHEMES))),
+        extension(35, b""),
+        extension(23, b""),
+        extension(0xFF01, b"\x00"),
+    )
+    body = (
+        TLS_1_2.to_bytes(2, "big")
+        + random_bytes("client")
+        + b"\x00"
+        + vector(2, u16s(SCHANNEL_SUITES))
+        + b"\x01\x00"
+        + vector(2, b"".join(extensions))
+    )
+    return handshake(CLIENT_HELLO, body)
+
+
+def server_hello(
+    *,
+    version: int = TLS_1_2,
+    suite: int = 0xC02F,
+    random: bytes | None = None,
+    session_id: bytes = b"",
+    extensions: Sequence[bytes] = (),
+) -> bytes:
+    """A ServerHello in one record (RFC 5246 section 7.4.1.3)."""
+    body = (
+        version.to_bytes(2, "big")
+        + (random or random_bytes("server"))
+        + vector(1, session_id)
+        + suite.to_bytes(2, "big")
+        + b"\x00"
+    )
+    if extensions:
+        body += vector(2, b"".join(extensions))
+    return handshake(SERVER_HELLO, body, version=version)
+
+
+def certificate(chain: Sequence[bytes], *, version: int = TLS_1_2) -> bytes:
+    """A Certificate message up to TLS 1.2 (RFC 5246 section 7.4.2), DER, leaf first."""
+    entries = b"".join(vector(3, der) for der in chain)
+    return handshake(CERTIFICATE, vector(3, entries), version=version)
+
+
+def server_hello_done(*, version: int = TLS_1_2) -> bytes:
+    """A ServerHelloDone."""
+    return handshake(SERVER_HELLO_DONE, b"", version=version)
+
+
+def connect(client_id: str, *, user: str | None = None, password: str | None = None) -> bytes:
+    """An MQTT 3.1.1 CONNECT with a clean session (section 3.1)."""
+    flags = 0x02 | (0x80 if user is not None else 0) | (0x40 if password is not None else 0)
+    body = vector(2, b"MQTT") + bytes((4, flags)) + (60).to_bytes(2, "big")
+    for text in (client_id, user, password):
+        if text is not None:
+            body += vector(2, text.encode())
+    return packet(0x10, body)
+
+
+def connack(return_code: int) -> bytes:
+    """An MQTT 3.1.1 CONNACK (section 3.2); 0 accepts, 5 is "not authorised"."""
+    return packet(0x20, bytes((0, return_code)))
+
+
+DISCONNECT = b"\xe0\x00"
+"""An MQTT 3.1.1 DISCONNECT (section 3.14)."""
+
+
+def packet(first: int, body: bytes) -> bytes:
+    """An MQTT control packet; its remaining length is a variable byte integer."""
+    size = len(body)
+    length = bytearray()
+    while True:
+        size, digit = divmod(size, 128)
+        length.append(digit | (0x80 if size else 0))
+        if not size:
+            return bytes((first,)) + bytes(length) + body

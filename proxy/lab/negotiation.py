@@ -1,0 +1,161 @@
+"""Hello against hello: the two ends have nothing in common."""
+
+from __future__ import annotations
+
+from proxy.lab import messages
+from proxy.lab._scenario import Expected, Lab, scenario
+from proxy.lab.authority import BROKER_NAME
+from proxy.lab.messages import Hello
+from proxy.lab.scripted import Wire
+
+_OLD_SUITES = (0xC014, 0xC013, 0x0035, 0x002F, 0x000A)
+_HANDSHAKE_FAILURE = 40
+_INSUFFICIENT_SECURITY = 71
+
+# The u-coordinate 9: a valid public value whose private key is 1 before clamping.
+_X25519_BASE_POINT = (9).to_bytes(32, "little")
+
+
+@scenario(near_miss=("version-server-too-old", "alert-misleads"))
+def version_client_too_old(lab: Lab) -> Expected:
+    """The client knows TLS 1.1 at most; the broker wants TLS 1.2.
+
+    The ClientHello says how far the client can go: legacy_version 0x0302 and no
+    supported_versions extension. The broker answers with the alert protocol_version
+    before it says anything else. This alert means what its name says, because no
+    version had been agreed yet.
+    """
+    lab.broker(lab.server(lab.root()))
+
+    async def old_device(wire: Wire) -> str:
+        hello = Hello(
+            version=messages.TLS_1_1, suites=_OLD_SUITES, schemes=(), server_name=BROKER_NAME
+        )
+        await wire.send(hello.record)
+        await wire.until_end()
+        return "tlsv1 alert protocol version"
+
+    lab.scripted_client(old_device)
+    return lab.fails("version-client-too-old", by="server", phase="before_server_hello")
+
+
+@scenario(near_miss=("version-client-too-old", "no-shared-cipher"))
+def version_server_too_old(lab: Lab) -> Expected:
+    """The client insists on TLS 1.3; the broker stops at TLS 1.2.
+
+    supported_versions lists TLS 1.3 alone. The alert is the same protocol_version as in
+    the opposite case: only the offer tells which side must change.
+    """
+    root = lab.root()
+    lab.broker(lab.server(root), max_version="1.2")
+    lab.client(trust=[root], min_version="1.3")
+    return lab.fails("version-server-too-old", by="server", phase="before_server_hello")
+
+
+@scenario(near_miss=("alert-misleads", "version-client-too-old"))
+def version_server_answers_with_tls_1_0(lab: Lab) -> Expected:
+    """An old broker answers TLS 1.0 to a client that wants 1.2 or more.
+
+    A server that can do no better simply states its version in the ServerHello. Here
+    the alert comes from the client, after the ServerHello, and is honest all the same:
+    the chosen version is not among those that the client offered.
+    """
+
+    async def old_broker(wire: Wire) -> str:
+        await wire.until_message(messages.CLIENT_HELLO)
+        old = messages.TLS_1_0
+        await wire.send(messages.server_hello(version=old, suite=0x002F))
+        await wire.until_end()
+        return "tlsv1 alert protocol version"
+
+    lab.scripted_broker(old_broker)
+    lab.client(trust=[lab.root()])
+    return lab.fails("version-server-too-old", by="client", phase="server_flight")
+
+
+@scenario(near_miss=("version-client-too-old", "handshake-refused", "no-shared-group"))
+def no_shared_cipher(lab: Lab) -> Expected:
+    """The client offers only suites that no current broker keeps switched on.
+
+    An old firmware with nothing but RSA key exchange and 3DES. The broker picks
+    nothing and says handshake_failure. Its own list never appears on the wire: what the
+    client offers is the evidence.
+    """
+    lab.broker(lab.server(lab.root()), ciphers="ECDHE+AESGCM", max_version="1.2")
+
+    async def old_device(wire: Wire) -> str:
+        hello = Hello(suites=(0x000A, 0x0005), server_name=BROKER_NAME)
+        await wire.send(hello.record)
+        await wire.until_end()
+        return "sslv3 alert handshake failure"
+
+    lab.scripted_client(old_device)
+    return lab.fails("no-shared-cipher", by="server", phase="before_server_hello")
+
+
+@scenario(near_miss="version-client-too-old")
+def no_shared_cipher_erlang(lab: Lab) -> Expected:
+    """RabbitMQ and EMQX say insufficient_security when no suite fits.
+
+    Erlang's TLS uses alert 71 where OpenSSL uses 40, and logs `In state hello ...
+    Insufficient Security - no_suitable_ciphers`. The client here offers CBC suites
+    only, which a hardened broker has switched off.
+    """
+
+    async def erlang(wire: Wire) -> str:
+        await wire.until_message(messages.CLIENT_HELLO)
+        await wire.send(messages.alert(_INSUFFICIENT_SECURITY))
+        return "In state hello SERVER ALERT: Fatal - Insufficient Security - no_suitable_ciphers"
+
+    lab.scripted_broker(erlang)
+    root = lab.root()
+    lab.client(trust=[root], max_version="1.2", ciphers="ECDHE-RSA-AES128-SHA:AES128-SHA")
+    return lab.fails("no-shared-cipher", by="server", phase="before_server_hello")
+
+
+@scenario(near_miss=("no-shared-cipher", "version-client-too-old", "no-shared-signature-scheme"))
+def handshake_refused(lab: Lab) -> Expected:
+    """The broker says handshake_failure to an offer with which nothing is wrong.
+
+    The alert has one name and many reasons: the broker's suites, groups or signature
+    schemes, its certificate's kind of key, a missing client certificate setting, or a
+    broken key file. With a modern offer the bytes leave several of them; an honest
+    explanation lists them and does not pick one.
+    """
+
+    async def broker(wire: Wire) -> str:
+        await wire.until_message(messages.CLIENT_HELLO)
+        await wire.send(messages.alert(_HANDSHAKE_FAILURE))
+        return "no shared cipher"
+
+    lab.scripted_broker(broker)
+    lab.client(trust=[lab.root()])
+    return lab.fails("handshake-refused", by="server", phase="before_server_hello")
+
+
+@scenario(near_miss=("no-shared-cipher", "version-client-too-old"))
+def no_shared_signature_scheme(lab: Lab) -> Expected:
+    """The client verifies ECDSA signatures only; the broker's key is RSA.
+
+    In TLS 1.3 the suites say nothing about the certificate: what a client can verify
+    stands in signature_algorithms alone. This one lists no RSA scheme, so a broker with
+    an RSA certificate has nothing to sign with. OpenSSL logs "no suitable signature
+    algorithm" and says handshake_failure.
+    """
+    lab.broker(lab.server(lab.root()))
+
+    async def ecdsa_only(wire: Wire) -> str:
+        hello = Hello(
+            versions=(messages.TLS_1_3,),
+            suites=(0x1301, 0x1302),
+            schemes=(0x0403,),
+            key_share=_X25519_BASE_POINT,
+            session_id=messages.random_bytes("session"),
+            server_name=BROKER_NAME,
+        )
+        await wire.send(hello.record)
+        await wire.until_end()
+        return "sslv3 alert handshake failure"
+
+    lab.scripted_client(ecdsa_only)
+    return lab.fails("no-shared-signature-scheme", by="server", phase="before_server_hello")
