@@ -33,6 +33,7 @@ class Truncated(ParseError):
 
     @property
     def what(self) -> str:
+        """The fault alone, without its place."""
         return f"needs {self.needed} bytes, only {self.had} are left"
 
 
@@ -45,4 +46,5 @@ class Malformed(ParseError):
 
     @property
     def what(self) -> str:
+        """The fault alone, without its place."""
         return self.reason

@@ -159,6 +159,16 @@ class ClosedSeen(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotConnectedSeen(Event):
+    """The server was never reached."""
+
+    why: str
+    """One of "refused", "timeout", "unreachable" or "name" (it does not resolve)."""
+    detail: str
+    """The system's words, or what the capture shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoppedSeen(Event):
     """The analysis of this connection ended before the connection did."""
 

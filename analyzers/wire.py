@@ -18,9 +18,7 @@ class Reader:
 
     __slots__ = ("_data", "_end", "_pos", "struct")
 
-    def __init__(
-        self, data: bytes, struct: str, *, start: int = 0, end: int | None = None
-    ) -> None:
+    def __init__(self, data: bytes, struct: str, *, start: int = 0, end: int | None = None) -> None:
         self._data = data
         self._pos = start
         self._end = len(data) if end is None else end
