@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import md5, sha1
 from typing import Any
@@ -280,53 +280,3 @@ def _public(key: PublicKey) -> Any:
     if len(key.der) > MAX_RSA_BITS:
         raise ValueError("key too large")
     return load_der_public_key(key.der)
-
-
-@dataclass(frozen=True, slots=True)
-class KeyGuess:
-    """What a length says about a key that is not visible."""
-
-    type: str
-    bits: int | None
-    curve: str | None
-    label: str
-    """Like "RSA 2048", "EC secp256r1" or "Ed25519"."""
-
-
-_SIGNATURE_LENGTHS: tuple[tuple[range, KeyGuess], ...] = (
-    (range(64, 65), KeyGuess("Ed25519", 256, None, "Ed25519")),
-    (range(68, 73), KeyGuess("EC", 256, "secp256r1", "EC secp256r1")),
-    (range(100, 105), KeyGuess("EC", 384, "secp384r1", "EC secp384r1")),
-    (range(114, 115), KeyGuess("Ed448", 456, None, "Ed448")),
-    (range(128, 129), KeyGuess("RSA", 1024, None, "RSA 1024")),
-    (range(135, 140), KeyGuess("EC", 521, "secp521r1", "EC secp521r1")),
-    (range(192, 193), KeyGuess("RSA", 1536, None, "RSA 1536")),
-    (range(256, 257), KeyGuess("RSA", 2048, None, "RSA 2048")),
-    (range(384, 385), KeyGuess("RSA", 3072, None, "RSA 3072")),
-    (range(512, 513), KeyGuess("RSA", 4096, None, "RSA 4096")),
-    (range(1024, 1025), KeyGuess("RSA", 8192, None, "RSA 8192")),
-    (range(2420, 2421), KeyGuess("ML-DSA-44", None, None, "ML-DSA-44")),
-    (range(3309, 3310), KeyGuess("ML-DSA-65", None, None, "ML-DSA-65")),
-    (range(4627, 4628), KeyGuess("ML-DSA-87", None, None, "ML-DSA-87")),
-)
-_MESSAGE_OVERHEAD = 4 + 2 + 2
-"""Handshake header, signature scheme, length of the signature (RFC 8446 section 4.4.3)."""
-
-
-def key_from_certificate_verify(
-    record_length: int, *, tag: int = 16, padding: int = 0
-) -> KeyGuess | None:
-    """Which key fits a TLS 1.3 record that holds one CertificateVerify and nothing else.
-
-    A likelihood only: records may be padded or coalesced.
-
-    Args:
-        record_length: the record's length field, in bytes.
-        tag: the AEAD's tag in bytes: 16, or 8 for CCM_8 suites.
-        padding: zero bytes that the stack adds to each record (JSSE: 16).
-    """
-    signature = record_length - tag - 1 - padding - _MESSAGE_OVERHEAD
-    for lengths, guess in _SIGNATURE_LENGTHS:
-        if signature in lengths:
-            return guess
-    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from analyzers.errors import ParseError
 from analyzers.x509.der import (
     OBJECT_IDENTIFIER,
     SEQUENCE,
@@ -210,3 +211,11 @@ def _address(element: Element, field: str) -> str:
             return f"{base}/{ip_address(content[half:])}"
         return f"{base}/{bits.count('1')}"
     raise element.fault(field, f"is an IP address of {len(content)} bytes")
+
+
+def read_distinguished_name(der: bytes) -> Name:
+    """A DER name, as in CertificateRequest.authorities; `EMPTY_NAME` if unreadable."""
+    try:
+        return read_name(DerReader(der, "Name").next("Name", SEQUENCE), "Name")
+    except ParseError:
+        return EMPTY_NAME
