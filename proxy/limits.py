@@ -55,6 +55,9 @@ class Limits:
     answered (RFC 8305, section 5)."""
     handshake_kept: int = 256 * KIB
     """Bytes of a connection's handshake, both directions, kept for `--bundle`."""
+    settle: float = 0.3
+    """Seconds between the end of a handshake and its report on the terminal: a refusal
+    that follows at once, as in TLS 1.3, is then part of the report."""
     waiting_reports: int = 1024
     """Connections that wait for their explanation; more are dropped and counted."""
     finished_kept: int = 1024

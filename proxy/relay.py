@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-import struct
-import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,16 +19,18 @@ import trio
 
 from analyzers.events import Direction, How
 from proxy.limits import Limits
-from proxy.tap import Accepted, Connect, Endpoint, MakeTap, NotConnected, OutOfResources, Tap
-
-if sys.platform == "linux":
-    import fcntl
-    import termios
-
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-_VANISHED = {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN}
-_SO_NWRITE = 0x1024  # macOS, <sys/socket.h>: bytes in the send buffer
-_NO_LINGER = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
+from proxy.sockets import EXHAUSTED, VANISHED, End, close, name_of, peer_of, prepare, until_taken
+from proxy.tap import (
+    Accepted,
+    Connect,
+    Endpoint,
+    MakeTap,
+    NotConnected,
+    OutOfResources,
+    SafeTap,
+    endpoint_of,
+    to_stderr,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class Relay:
     """Passes connections on until it is drained. `log` gets one line of text a time."""
 
     def __init__(self, log: Callable[[str], None] | None = None) -> None:
-        self._log = log if log is not None else _to_stderr
+        self._log = log if log is not None else to_stderr
         self._stats = RelayStats()
         self._passed = dict.fromkeys(Direction, 0)
         self._accepting = trio.CancelScope()
@@ -96,10 +96,10 @@ class Relay:
                     async with trio.open_nursery() as acceptors:
                         for listener in listeners:
                             handler = _Handler(
-                                self, connect, make_tap, limits, buffer, _name(listener)
+                                self, connect, make_tap, limits, buffer, name_of(listener)
                             )
                             acceptors.start_soon(self._accept, listener, handler, limits)
-                        task_status.started([_name(listener) for listener in listeners])
+                        task_status.started([name_of(listener) for listener in listeners])
                 for listener in listeners:
                     listener.close()
         finally:
@@ -129,13 +129,13 @@ class Relay:
             except (BlockingIOError, InterruptedError):
                 continue
             except OSError as error:
-                if error.errno not in _EXHAUSTED:
+                if error.errno not in EXHAUSTED:
                     if error.errno in (errno.EBADF, errno.EINVAL, errno.ENOTSOCK):
                         raise
                     continue  # the client left while it was waiting (ECONNABORTED and the like)
                 self.count(exhausted=1)
                 if not exhausted:
-                    self._log(f"cannot accept connections for now: {error.strerror}")
+                    self.log(f"cannot accept connections for now: {error.strerror}")
                 exhausted = True
                 await trio.sleep(limits.accept_backoff)
                 continue
@@ -143,11 +143,11 @@ class Relay:
             if self._stats.open >= limits.connections:
                 self.count(refused=1)
                 if self._stats.refused & (self._stats.refused - 1) == 0:
-                    self._log(
-                        f"connection of {_endpoint(address)} refused: {limits.connections} are "
+                    self.log(
+                        f"connection of {endpoint_of(address)} refused: {limits.connections} are "
                         f"open, the limit ({self._stats.refused} refused so far)"
                     )
-                _close(client, reset=True)
+                close(client, reset=True)
                 continue
             self.count(open=1, accepted=1)
             self._connections.start_soon(handler.serve, client, address, self._stats.accepted)
@@ -160,6 +160,11 @@ class Relay:
     def passed(self, direction: Direction, count: int) -> None:
         """Count relayed bytes."""
         self._passed[direction] += count
+
+    def tap_failed(self, number: int, trace: str) -> None:
+        """An observer raised: say so, and let the traffic go on."""
+        self.count(tap_errors=1)
+        self.log(f"the observer of connection {number} failed, its traffic goes on:\n{trace}")
 
     def log(self, line: str) -> None:
         """Say it to the operator; a full or closed stderr is no reason to stop."""
@@ -182,19 +187,19 @@ class _Handler:
         """Serve one connection to its end, whatever happens."""
         accepted = Accepted(
             number=number,
-            client=_endpoint(address),
+            client=endpoint_of(address),
             listener=self.listener,
             at=trio.current_time(),
         )
-        tap = _SafeTap(self.relay, self.make_tap, accepted)
+        tap = SafeTap(self.make_tap, accepted, self.relay.tap_failed)
         reset = True
         server: socket.socket | None = None
         try:
-            _prepare(client)
+            prepare(client)
             server = await self._reach(accepted, tap)
             if server is not None:
-                _prepare(server)
-                tap.connected(_peer(server), trio.current_time())
+                prepare(server)
+                tap.connected(peer_of(server), trio.current_time())
                 pair = _Pair(self, client, server, tap)
                 try:
                     await pair.run()
@@ -205,12 +210,12 @@ class _Handler:
             self.relay.log(f"connection {number} failed:\n{traceback.format_exc()}")
         finally:
             if server is not None:
-                _close(server, reset=reset)
-            _close(client, reset=reset)
+                close(server, reset=reset)
+            close(client, reset=reset)
             self.relay.count(open=-1, reset=int(reset and server is not None))
             tap.ended(trio.current_time())
 
-    async def _reach(self, accepted: Accepted, tap: _SafeTap) -> socket.socket | None:
+    async def _reach(self, accepted: Accepted, tap: SafeTap) -> socket.socket | None:
         """The broker, or None after the tap was told why not."""
         try:
             return await self.connect(accepted)
@@ -224,109 +229,11 @@ class _Handler:
         return None
 
 
-class _SafeTap:
-    """A tap that may raise: it is then asked no more, and the traffic goes on."""
-
-    __slots__ = ("_blind", "_number", "_relay", "_tap", "_working")
-
-    def __init__(self, relay: Relay, make_tap: MakeTap, accepted: Accepted) -> None:
-        self._relay = relay
-        self._number = accepted.number
-        self._blind: set[Direction] = set()
-        self._tap: Tap | None = None
-        self._working = True
-        try:
-            self._tap = make_tap(accepted)
-        except Exception:
-            self._failed()
-
-    def _failed(self) -> None:
-        self._working = False
-        self._relay.count(tap_errors=1)
-        self._relay.log(
-            f"observer of connection {self._number} failed, the traffic goes on:\n"
-            + traceback.format_exc()
-        )
-
-    def connected(self, server: Endpoint, at: float) -> None:
-        if self._working and self._tap is not None:
-            try:
-                self._tap.connected(server, at)
-            except Exception:
-                self._failed()
-
-    def data(self, direction: Direction, data: memoryview, at: float) -> None:
-        if self._working and self._tap is not None:
-            try:
-                if direction in self._blind:
-                    self._tap.skipped(direction, len(data), at)
-                elif not self._tap.data(direction, data, at):
-                    self._blind.add(direction)
-            except Exception:
-                self._failed()
-
-    def closed(self, direction: Direction, how: How, at: float) -> None:
-        if self._working and self._tap is not None:
-            try:
-                self._tap.closed(direction, how, at)
-            except Exception:
-                self._failed()
-
-    def not_connected(self, error: NotConnected, at: float) -> None:
-        if self._working and self._tap is not None:
-            try:
-                self._tap.not_connected(error.why, error.detail, at)
-            except Exception:
-                self._failed()
-
-    def stopped(self, reason: str, at: float) -> None:
-        if self._working and self._tap is not None:
-            try:
-                self._tap.stopped(reason, at)
-            except Exception:
-                self._failed()
-
-    def ended(self, at: float) -> None:
-        if self._tap is not None:
-            try:
-                self._tap.ended(at)
-            except Exception:
-                self._failed()
-
-
-class _End:
-    """One socket of a connection, and what is known of its health."""
-
-    __slots__ = ("dead", "eof_is_reset", "sock")
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.dead = False
-        """It was reset or the system gave it up: nothing can be written to it."""
-        self.eof_is_reset = False
-        """A write consumed the system's note of the reset, so a read shows only EOF."""
-
-    def write(self, data: bytes | bytearray | memoryview) -> int:
-        """How many bytes the system took; 0 where it has no room or the end is dead."""
-        if self.dead:
-            return 0
-        try:
-            return self.sock.send(data)
-        except (BlockingIOError, InterruptedError):
-            return 0
-        except OSError as error:
-            self.dead = True
-            # Linux gives EPIPE to a write after FIN *and* RST have come, ECONNRESET after
-            # RST alone; only in the first case is the EOF that a read shows a true one.
-            self.eof_is_reset = error.errno != errno.EPIPE
-            return 0
-
-
 class _Pair:
     """A client and a broker that are connected."""
 
     def __init__(
-        self, handler: _Handler, client: socket.socket, server: socket.socket, tap: _SafeTap
+        self, handler: _Handler, client: socket.socket, server: socket.socket, tap: SafeTap
     ) -> None:
         self.relay = handler.relay
         self.limits = handler.limits
@@ -335,7 +242,7 @@ class _Pair:
         self.reset = False
         """Both sockets are to be closed with a reset."""
         self.scope = trio.CancelScope()
-        ends = _End(client), _End(server)
+        ends = End(client), End(server)
         self.up = _Flow(self, Direction.CLIENT_TO_SERVER, ends[0], ends[1])
         self.down = _Flow(self, Direction.SERVER_TO_CLIENT, ends[1], ends[0])
         self.up.opposite, self.down.opposite = self.down, self.up
@@ -353,10 +260,10 @@ class _Pair:
                     if not flow.told:
                         self.tap.closed(flow.direction, How.OPEN, trio.current_time())
 
-    async def pass_reset(self, target: _End) -> None:
+    async def pass_reset(self, target: End) -> None:
         """Reset the connection once `target` has all bytes that were meant for it."""
         if not target.dead:
-            await _until_taken(target.sock, self.limits)
+            await until_taken(target.sock, self.limits)
         self.reset = True
         self.scope.cancel()
 
@@ -366,7 +273,7 @@ class _Flow:
 
     opposite: _Flow
 
-    def __init__(self, pair: _Pair, direction: Direction, source: _End, target: _End) -> None:
+    def __init__(self, pair: _Pair, direction: Direction, source: End, target: End) -> None:
         self.pair = pair
         self.direction = direction
         self.source = source
@@ -417,7 +324,7 @@ class _Flow:
                 continue
             except OSError as error:
                 self.source.dead = True
-                return How.TIMEOUT if error.errno in _VANISHED else How.RST
+                return How.TIMEOUT if error.errno in VANISHED else How.RST
             if count == 0:
                 return How.RST if self.source.eof_is_reset else How.FIN
             at = trio.current_time()
@@ -474,68 +381,3 @@ class _Flow:
     def tell_reset(self) -> None:
         """A source that had half-closed was then reset."""
         self._tell(How.RST)
-
-
-async def _until_taken(sock: socket.socket, limits: Limits) -> None:
-    """Wait until the peer's system has acknowledged everything, within the limits."""
-    left = _unacknowledged(sock)
-    if left is None:
-        await trio.sleep(limits.reset_grace)
-        return
-    pause, deadline = 0.001, trio.current_time() + limits.reset_wait
-    while left and trio.current_time() < deadline:
-        await trio.sleep(pause)
-        pause = min(pause * 2, 0.05)
-        before, left = left, _unacknowledged(sock) or 0
-        if left < before:
-            deadline = trio.current_time() + limits.reset_wait
-
-
-def _unacknowledged(sock: socket.socket) -> int | None:
-    """Bytes written that the peer's system has not acknowledged; None: nobody can say."""
-    if sys.platform == "linux":
-        # SIOCOUTQ has the number of TIOCOUTQ (tcp(7)).
-        answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
-        return int.from_bytes(answer, sys.byteorder)
-    if sys.platform == "darwin":
-        try:
-            return sock.getsockopt(socket.SOL_SOCKET, _SO_NWRITE)
-        except OSError:
-            return None
-    return None
-
-
-def _prepare(sock: socket.socket) -> None:
-    """Non-blocking, no delay, keepalive. A socket that is dead already refuses options."""
-    sock.setblocking(False)
-    with contextlib.suppress(OSError):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _close(sock: socket.socket, *, reset: bool) -> None:
-    """Close; with `reset` the peer gets RST, and what it had not taken is dropped."""
-    with contextlib.suppress(OSError):
-        if reset:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-    with contextlib.suppress(OSError):
-        sock.close()
-
-
-def _endpoint(address: Any) -> Endpoint:
-    return Endpoint(str(address[0]), int(address[1]))
-
-
-def _name(sock: socket.socket) -> Endpoint:
-    return _endpoint(sock.getsockname())
-
-
-def _peer(sock: socket.socket) -> Endpoint:
-    try:
-        return _endpoint(sock.getpeername())
-    except OSError:  # reset in the moment since it was connected
-        return Endpoint("", 0)
-
-
-def _to_stderr(line: str) -> None:
-    print(f"tlswhy: {line}", file=sys.stderr, flush=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from analyzers.events import Direction, How
 
@@ -20,6 +22,16 @@ class Endpoint(NamedTuple):
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def endpoint_of(address: Any) -> Endpoint:
+    """An IPv4 or IPv6 socket address without flow label and scope."""
+    return Endpoint(str(address[0]), int(address[1]))
+
+
+def to_stderr(line: str) -> None:
+    """Where the proxy's own messages go unless somebody wants them."""
+    print(f"tlswhy: {line}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,3 +103,72 @@ Connect = Callable[[Accepted], Awaitable[socket.socket]]
 Raises NotConnected or OutOfResources.
 """
 MakeTap = Callable[[Accepted], Tap]
+
+
+class SafeTap:
+    """A tap that may raise: it is then asked no more, and the traffic goes on.
+
+    `failed` is called once for it, with the number of the connection and a traceback.
+    """
+
+    __slots__ = ("_blind", "_failed", "_number", "_tap", "_working")
+
+    def __init__(
+        self, make_tap: MakeTap, accepted: Accepted, failed: Callable[[int, str], None]
+    ) -> None:
+        self._failed = failed
+        self._number = accepted.number
+        self._blind: set[Direction] = set()
+        self._tap: Tap | None = None
+        self._working = True
+        try:
+            self._tap = make_tap(accepted)
+        except Exception:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        if self._working:
+            self._working = False
+            self._failed(self._number, traceback.format_exc())
+
+    def _tell(self, call: Callable[[Tap], object]) -> None:
+        if self._working and self._tap is not None:
+            try:
+                call(self._tap)
+            except Exception:
+                self._give_up()
+
+    def data(self, direction: Direction, data: memoryview, at: float) -> None:
+        """Show bytes, or only their number to a tap that wanted no more."""
+        if self._working and self._tap is not None:
+            try:
+                if direction in self._blind:
+                    self._tap.skipped(direction, len(data), at)
+                elif not self._tap.data(direction, data, at):
+                    self._blind.add(direction)
+            except Exception:
+                self._give_up()
+
+    def connected(self, server: Endpoint, at: float) -> None:
+        """See Tap."""
+        self._tell(lambda tap: tap.connected(server, at))
+
+    def closed(self, direction: Direction, how: How, at: float) -> None:
+        """See Tap."""
+        self._tell(lambda tap: tap.closed(direction, how, at))
+
+    def not_connected(self, error: NotConnected, at: float) -> None:
+        """See Tap."""
+        self._tell(lambda tap: tap.not_connected(error.why, error.detail, at))
+
+    def stopped(self, reason: str, at: float) -> None:
+        """See Tap."""
+        self._tell(lambda tap: tap.stopped(reason, at))
+
+    def ended(self, at: float) -> None:
+        """See Tap; said even to a tap that has raised."""
+        if self._tap is not None:
+            try:
+                self._tap.ended(at)
+            except Exception:
+                self._give_up()
