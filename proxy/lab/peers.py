@@ -13,7 +13,7 @@ from typing import Literal, TypedDict
 import trio
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
-from OpenSSL.crypto import X509, X509Name
+from OpenSSL.crypto import X509
 
 from proxy.lab import messages
 from proxy.lab._engine import OpenSslEngine, SslEngine, TlsFailure, TlsStream
@@ -271,10 +271,8 @@ def _load_identity(
 def _add_client_ca(context: SSL.Context, ca: Identity, *, required: bool) -> None:
     store = context.get_cert_store()
     assert store is not None, "a new context has a certificate store"
-    authority = X509.from_cryptography(ca.x509)
-    store.add_cert(authority)
-    names: list[X509Name] = [authority.get_subject()]
-    context.set_client_ca_list(names)
+    store.add_cert(X509.from_cryptography(ca.x509))
+    context.add_client_ca(ca.x509)
     mode = SSL.VERIFY_PEER | (SSL.VERIFY_FAIL_IF_NO_PEER_CERT if required else 0)
     context.set_verify(mode, lambda _connection, _cert, _error, _depth, ok: bool(ok))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -18,13 +19,12 @@ from analyzers.transcript import Transcript
 from proxy.lab._scenario import Expected, Plan, Scenario
 from proxy.lab.peers import PATIENCE, Peer
 from proxy.limits import Limits
+from proxy.observer import Explained, Hints, Observer
 from proxy.relay import Relay
-from proxy.tap import Accepted, Endpoint, Why
+from proxy.tap import Accepted, Endpoint, Tap, Why
 from proxy.upstream import Upstream
 
 LOOPBACK = "127.0.0.1"
-BROKER_PORT = 8883
-"""The port in the report: the lab's own is a free one that changes with each run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,143 +99,151 @@ class LabResult:
         return not self.differences
 
 
-@dataclass(slots=True)
 class _Recorder:
-    """The tap of one connection: keeps everything, with wall-clock times."""
+    """A tap that writes down what it passes on to another one."""
 
-    accepted: Accepted
-    epoch: float
-    seen: list[Seen] = field(default_factory=list)
-    server: Endpoint | None = None
-    over: trio.Event = field(default_factory=trio.Event)
+    def __init__(self, inner: Tap) -> None:
+        self.seen: list[tuple[float, Seen]] = []
+        self.over = trio.Event()
+        self._inner = inner
 
     def connected(self, server: Endpoint, at: float) -> None:
         """See proxy.tap.Tap."""
-        self.server = server
+        self._inner.connected(server, at)
 
     def data(self, direction: Direction, data: memoryview, at: float) -> bool:
         """See proxy.tap.Tap."""
-        self.seen.append(Chunk(direction, bytes(data), self.epoch + at))
-        return True
+        self.seen.append((at, Chunk(direction, bytes(data), at)))
+        return self._inner.data(direction, data, at)
 
     def skipped(self, direction: Direction, count: int, at: float) -> None:
-        """See proxy.tap.Tap; never called, because `data` wants all."""
-        raise AssertionError("the lab's relay shows every byte")
+        """See proxy.tap.Tap."""
+        self._inner.skipped(direction, count, at)
 
     def closed(self, direction: Direction, how: How, at: float) -> None:
         """See proxy.tap.Tap."""
-        self.seen.append(Close(direction, how, self.epoch + at))
+        self.seen.append((at, Close(direction, how, at)))
+        self._inner.closed(direction, how, at)
 
     def not_connected(self, why: Why, detail: str, at: float) -> None:
         """See proxy.tap.Tap."""
-        self.seen.append(Unreached(why, detail, self.epoch + at))
+        self.seen.append((at, Unreached(why, detail, at)))
+        self._inner.not_connected(why, detail, at)
 
     def stopped(self, reason: str, at: float) -> None:
         """See proxy.tap.Tap."""
-        raise OSError(reason)
+        self._inner.stopped(reason, at)
 
     def ended(self, at: float) -> None:
         """See proxy.tap.Tap."""
+        self._inner.ended(at)
         self.over.set()
 
 
-async def run_scenario(scenario: Scenario, *, at: float | None = None) -> LabResult:
-    """Run a scenario on loopback and explain its last connection.
-
-    Args:
-        scenario: what to run.
-        at: the moment of the run in seconds since the epoch; None: now. The real peers
-            look at the real clock, so any other moment is for scripted ones.
+async def run_scenario(scenario: Scenario) -> LabResult:
+    """Run a scenario on loopback, now, and explain its last connection.
 
     Raises:
         trio.TooSlowError: the run took longer than any scenario may.
         OSError: no loopback port or no file descriptor was left.
     """
-    # Imported here: the catalogue is listed without the rules.
-    from analyzers.diagnose import explain
-
-    plan = scenario.plan(time.time() if at is None else at)
+    plan = scenario.plan(time.time())
     bench = _Bench(plan)
     with trio.fail_after(3 * PATIENCE):
-        recorder = await bench.run()
-    context = Context(
-        kind="proxy",
-        name="lab",
-        start=plan.at,
-        client_address=LOOPBACK,
-        client_port=recorder.accepted.client.port,
-        server_address=LOOPBACK,
-        server_port=BROKER_PORT,
-        server_name=plan.broker_name,
-    )
-    seen = tuple(recorder.seen)
-    transcript = replay(seen)
+        await bench.run()
+    last = bench.explained[-1]
+    to_epoch = last.snapshot.context.start - bench.accepted_at
     return LabResult(
         scenario=scenario,
         expected=plan.expected,
-        report=explain(transcript, context),
-        transcript=transcript,
-        context=context,
-        seen=seen,
+        report=last.report,
+        transcript=last.snapshot.transcript,
+        context=last.snapshot.context,
+        seen=tuple(replace(item, at=at + to_epoch) for at, item in bench.recorder.seen),
         client_saw=tuple(bench.client_saw),
         broker_saw=tuple(bench.broker_saw),
     )
 
 
 class _Bench:
-    """Broker, relay and clients of one plan."""
+    """Broker, proxy and clients of one plan."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.client_saw: list[str] = []
         self.broker_saw: list[str] = []
-        self._recorders: list[_Recorder] = []
-        self._log: list[str] = []
+        self.explained: list[Explained] = []
+        """One for each connection, when it had ended."""
+        self.recorder: _Recorder
+        """Of the last connection."""
+        self.accepted_at: float
+        """When that was accepted, on trio's clock."""
+        self._complaints: list[str] = []
 
-    async def run(self) -> _Recorder:
-        """All clients, one after the other; gives the last connection's recording."""
-        async with trio.open_nursery() as nursery:
-            broker = await self._start_broker(nursery)
-            listener = _listen()
-            relay = Relay(self._log.append)
-            upstream = Upstream(broker)
-            [door] = await nursery.start(
-                relay.run, [listener], upstream.connect, self._make_tap, Limits()
+    async def run(self) -> None:
+        """All clients, one after the other."""
+        # The serving nursery is left when every broker has written its line of log.
+        async with trio.open_nursery() as serving, trio.open_nursery() as accepting:
+            address = await self._start_broker(accepting, serving)
+            broker = Endpoint(self.plan.broker_name, address.port)
+            upstream = Upstream(broker, address=address)
+            observer = Observer(
+                broker,
+                explained=self._take,
+                log=self._complaints.append,
+                hints=Hints(),
+                limits=Limits(),
+                report_after=PATIENCE,
+                keep_chunks=False,
             )
-            for client in self.plan.clients:
-                await self._visit(client, door)
-            nursery.cancel_scope.cancel()
-        if self._log:
-            raise RuntimeError("the relay complained: " + "\n".join(self._log))
-        return self._recorders[-1]
 
-    def _make_tap(self, accepted: Accepted) -> _Recorder:
-        epoch = self.plan.at - accepted.at if not self._recorders else self._recorders[0].epoch
-        recorder = _Recorder(accepted, epoch)
-        self._recorders.append(recorder)
-        return recorder
+            def make_tap(accepted: Accepted) -> Tap:
+                self.recorder = _Recorder(observer.make_tap(accepted))
+                self.accepted_at = accepted.at
+                return self.recorder
+
+            async with trio.open_nursery() as explaining:
+                explaining.start_soon(observer.explain)
+                async with trio.open_nursery() as working:
+                    relay = Relay(self._complaints.append)
+                    [door] = await working.start(
+                        relay.run, [_listen()], upstream.connect, make_tap, Limits()
+                    )
+                    for client in self.plan.clients:
+                        await self._visit(client, door)
+                    working.cancel_scope.cancel()
+                observer.finish()
+            accepting.cancel_scope.cancel()
+        if self._complaints:
+            raise RuntimeError("the proxy complained: " + "\n".join(self._complaints))
+
+    def _take(self, item: Explained) -> None:
+        if item.snapshot.moment == "closed":
+            self.explained.append(item)
 
     async def _visit(self, client: Peer, door: Endpoint) -> None:
         stream = await trio.open_tcp_stream(door.host, door.port)
         async with _closing(stream):
             self.client_saw.append(await client(stream))
-        await self._recorders[-1].over.wait()
+        await self.recorder.over.wait()
 
-    async def _start_broker(self, nursery: trio.Nursery) -> Endpoint:
+    async def _start_broker(self, accepting: trio.Nursery, serving: trio.Nursery) -> Endpoint:
         listener = _listen()
-        where = Endpoint(*listener.getsockname())
+        host, port = listener.getsockname()
         broker = self.plan.broker
         if broker is None:
             listener.close()
-            return where
+            return Endpoint(host, port)
 
         async def serve(stream: trio.SocketStream) -> None:
             async with _closing(stream):
                 self.broker_saw.append(await broker(stream))
 
         listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(listener))]
-        await nursery.start(trio.serve_listeners, serve, listeners)
-        return where
+        await accepting.start(
+            functools.partial(trio.serve_listeners, serve, listeners, handler_nursery=serving)
+        )
+        return Endpoint(host, port)
 
 
 @contextlib.asynccontextmanager
