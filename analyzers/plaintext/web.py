@@ -50,9 +50,10 @@ def http_request(data: bytes, final: bool) -> Answer:
     method, path = parts[1].decode(), shown(target)
     upgrade = re.search(rb"(?im)^upgrade:[ \t]*websocket", head) is not None
     subprotocol = re.search(rb"(?im)^sec-websocket-protocol:[ \t]*([^\r\n]*)", head)
+    what = "a WebSocket upgrade" if upgrade else "an HTTP"
     return Recognised(
         kind="websocket" if upgrade else "http",
-        says=f"{'a WebSocket upgrade' if upgrade else 'an HTTP'} request in clear ({method} {path})",
+        says=f"{what} request in clear ({method} {path})",
         detail={
             "method": method,
             "path": path,
