@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.lab import messages
+from proxy.lab import hellos, messages
 from proxy.lab._scenario import Expected, Lab, scenario
 from proxy.lab.authority import BROKER_NAME, DAY, Identity, damaged
 from proxy.lab.scripted import Wire
@@ -41,7 +41,7 @@ def alert_misleads(lab: Lab) -> Expected:
 
 async def schannel_client(wire: Wire) -> str:
     """SChannel that dislikes a certificate: alert 70 after the ServerHelloDone."""
-    await wire.send(messages.schannel_hello(BROKER_NAME))
+    await wire.send(hellos.schannel(BROKER_NAME))
     await wire.until_message(messages.SERVER_HELLO_DONE)
     await wire.send(messages.alert(_PROTOCOL_VERSION))
     return "The Local Security Authority cannot be contacted"

@@ -23,19 +23,12 @@ WARNING, FATAL = 1, 2
 HELLO_RETRY_REQUEST = hashlib.sha256(b"HelloRetryRequest").digest()
 """The ServerHello.random that makes it a HelloRetryRequest (RFC 8446 section 4.1.3)."""
 
-# What .NET on Windows 11 offers through SChannel for TLS 1.2, in its order.
-SCHANNEL_SUITES = (
-    *(0xC02C, 0xC02B, 0xC030, 0xC02F, 0x009F, 0x009E, 0xC024, 0xC023, 0xC028, 0xC027),
-    *(0xC00A, 0xC009, 0xC014, 0xC013, 0x009D, 0x009C, 0x003D, 0x003C, 0x0035, 0x002F),
-)
-SCHANNEL_SCHEMES = (
-    *(0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0201, 0x0403, 0x0503, 0x0203, 0x0202),
-    *(0x0601, 0x0603),
-)
 MODERN_SUITES = (0x1302, 0x1303, 0x1301, 0xC02C, 0xC030, 0xC02B, 0xC02F, 0xCCA9, 0xCCA8)
 MODERN_SCHEMES = (0x0403, 0x0503, 0x0807, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601)
 MODERN_GROUPS = (0x001D, 0x0017, 0x0018)
 X25519 = 0x001D
+X25519_SHARE = (9).to_bytes(32, "little")
+"""A valid public value for a client that will not need the secret: the base point."""
 
 
 def vector(width: int, content: bytes) -> bytes:
@@ -88,8 +81,8 @@ class Hello:
     server_name: str | None = None
     alpn: Sequence[str] = ()
     session_id: bytes = b""
-    key_share: bytes | None = None
-    """The public value for X25519; None: no key_share extension."""
+    key_share: bool = False
+    """Whether to bring a share for X25519, as TLS 1.3 needs."""
     extra: Sequence[bytes] = field(default=())
     """Whole extensions to add at the end."""
 
@@ -98,8 +91,7 @@ class Hello:
         """The message without its handshake header."""
         extensions = []
         if self.server_name is not None:
-            name = b"\x00" + vector(2, self.server_name.encode("idna"))
-            extensions.append(extension(0, vector(2, name)))
+            extensions.append(extension(0, server_name_list(self.server_name)))
         if self.groups:
             extensions.append(extension(10, vector(2, u16s(self.groups))))
             extensions.append(extension(11, b"\x01\x00"))
@@ -111,10 +103,9 @@ class Hello:
         extensions.append(extension(23, b""))
         if self.versions:
             extensions.append(extension(43, vector(1, u16s(self.versions))))
-        if self.key_share is not None:
-            share = X25519.to_bytes(2, "big") + vector(2, self.key_share)
+        if self.key_share:
             extensions.append(extension(45, b"\x01\x01"))
-            extensions.append(extension(51, vector(2, share)))
+            extensions.append(extension(51, x25519_share()))
         extensions.append(extension(0xFF01, b"\x00"))
         extensions.extend(self.extra)
         return (
@@ -132,28 +123,33 @@ class Hello:
         return handshake(CLIENT_HELLO, self.body, version=TLS_1_0)
 
 
-def schannel_hello(server_name: str) -> bytes:
-    """The TLS 1.2 ClientHello of a .NET client on Windows, after public captures."""
-    name = b"\x00" + vector(2, server_name.encode("idna"))
-    extensions = (
-        extension(0, vector(2, name)),
-        extension(5, b"\x01\x00\x00\x00\x00"),
-        extension(10, vector(2, u16s(MODERN_GROUPS))),
-        extension(11, b"\x01\x00"),
-        extension(13, vector(2, u16s(SCHANNEL_SCHEMES))),
-        extension(35, b""),
-        extension(23, b""),
-        extension(0xFF01, b"\x00"),
-    )
+def client_hello(
+    suites: Sequence[int],
+    extensions: Sequence[bytes],
+    *,
+    session_id: bytes = b"",
+    record_version: int = TLS_1_2,
+) -> bytes:
+    """A ClientHello with these extensions in this order, in one record."""
     body = (
         TLS_1_2.to_bytes(2, "big")
         + random_bytes("client")
-        + b"\x00"
-        + vector(2, u16s(SCHANNEL_SUITES))
+        + vector(1, session_id)
+        + vector(2, u16s(suites))
         + b"\x01\x00"
         + vector(2, b"".join(extensions))
     )
-    return handshake(CLIENT_HELLO, body)
+    return handshake(CLIENT_HELLO, body, version=record_version)
+
+
+def x25519_share() -> bytes:
+    """The content of a ClientHello's key_share extension (RFC 8446 section 4.2.8)."""
+    return vector(2, X25519.to_bytes(2, "big") + vector(2, X25519_SHARE))
+
+
+def server_name_list(name: str) -> bytes:
+    """The content of a server_name extension (RFC 6066 section 3)."""
+    return vector(2, b"\x00" + vector(2, name.encode("idna")))
 
 
 def server_hello(

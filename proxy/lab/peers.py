@@ -59,7 +59,7 @@ class TlsClientOptions(TypedDict, total=False):
     alpn: Sequence[str]
     identity: Identity
     sends: Sequence[Identity]
-    leaves: Literal["before finished", "after finished"]
+    leaves: bool
     patience: float
 
 
@@ -167,9 +167,9 @@ class TlsClient:
     identity: Identity | None = None
     sends: Sequence[Identity] | None = None
     """The certificates it sends, leaf first; None: the identity's chain without its root."""
-    leaves: Literal["before finished", "after finished"] | None = None
+    leaves: bool = False
     """Shakes hands without verification, looks at the certificate afterwards and goes
-    without a word: Node.js and .NET on Linux do so (.NET after its Finished)."""
+    without a word, as Node.js does in TLS 1.2 and .NET on Linux does always."""
     patience: float = PATIENCE
     """Seconds to wait for the broker."""
     _session: ssl.SSLSession | None = field(default=None, init=False, repr=False)
@@ -195,10 +195,8 @@ class TlsClient:
         return said
 
     async def _use(self, tls: TlsStream, engine: SslEngine) -> str:
-        # Node.js sends no Finished in TLS 1.3; in TLS 1.2 the broker speaks last.
-        hold = self.leaves == "before finished" and self.max_version == "1.3"
-        await tls.handshake(send_last_flight=not hold)
-        if self.leaves is not None:
+        await tls.handshake()
+        if self.leaves:
             return f"closed: does not accept the certificate ({engine.version})"
         await tls.write(messages.connect("lab"))
         answer = await tls.read()
@@ -222,7 +220,7 @@ class TlsClient:
             context.set_ciphers(self.ciphers)
         if self.alpn:
             context.set_alpn_protocols(list(self.alpn))
-        if self.trust is None or self.leaves is not None:
+        if self.trust is None or self.leaves:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         else:
