@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import TypeVar
 
 from analyzers.errors import ParseError
+from analyzers.printable import printable
 from analyzers.x509.algorithms import (
     UNKNOWN_KEY,
     UNKNOWN_SIGNATURE,
@@ -29,7 +30,7 @@ from analyzers.x509.der import (
     read_time,
 )
 from analyzers.x509.extensions import Extensions, read_extensions
-from analyzers.x509.names import EMPTY_NAME, GeneralName, Name, printable, read_name
+from analyzers.x509.names import EMPTY_NAME, GeneralName, Name, read_name
 
 T = TypeVar("T")
 _MAX_SERIAL_SHOWN = 40

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from analyzers.printable import printable
 from analyzers.x509.certificate import Certificate
 from analyzers.x509.extensions import NameConstraints
-from analyzers.x509.names import GeneralName, Name, printable
+from analyzers.x509.names import GeneralName, Name
 
 MAX_NAMES_SHOWN = 5
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from analyzers.errors import ParseError
+from analyzers.printable import printable
 from analyzers.x509.der import (
     OBJECT_IDENTIFIER,
     SEQUENCE,
@@ -104,18 +105,6 @@ class GeneralName:
 
 EMPTY_NAME = Name(b"", (), "", ())
 """What stands for a name that is empty or could not be read."""
-
-
-def printable(text: str) -> str:
-    """Text with every unprintable character (controls, bidi, NUL) as `\\xNN` of its UTF-8."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c
-        if c.isprintable()
-        else "".join(f"\\x{byte:02x}" for byte in c.encode("utf-8", "surrogatepass"))
-        for c in text
-    )
 
 
 def read_name(element: Element, field: str) -> Name:
