@@ -15,7 +15,7 @@ import trio
 from proxy.limits import Limits, UsageError
 from proxy.observer import Explained, Hints, Observer
 from proxy.relay import Relay, RelayStats
-from proxy.tap import Endpoint, NotConnected, endpoint_of, to_stderr
+from proxy.tap import Accepted, Endpoint, NotConnected, Tap, endpoint_of, to_stderr
 from proxy.upstream import Upstream
 
 ANY_PORT = Endpoint("127.0.0.1", 0)
@@ -54,13 +54,15 @@ async def open_proxy(
     keep_chunks: bool = False,
     on_explained: Callable[[Explained], None] | None = None,
     log: Callable[[str], None] | None = None,
+    wrap_tap: Callable[[Accepted, Tap], Tap] | None = None,
 ) -> AsyncIterator[Proxy]:
     """Run a proxy before `broker` for as long as the block lasts.
 
     `address` is where to connect, if not to the broker's name. `keep_chunks` keeps the
     handshakes' bytes in the snapshots. `on_explained` is called for every explanation,
     also those that come before the connection has ended. `log` gets the proxy's own
-    messages, a line a call; by default they go to stderr.
+    messages, a line a call; by default they go to stderr. `wrap_tap` may put a tap of its
+    own before each connection's, to see the bytes too.
 
     Resource handling: when the block is left, connections that are still open are cut
     (`Proxy.relay.drain` has more patience), explained and then offered in `finished`,
@@ -100,6 +102,11 @@ async def open_proxy(
         report_after=report_after,
         keep_chunks=keep_chunks,
     )
+
+    def make_tap(accepted: Accepted) -> Tap:
+        session = observer.make_tap(accepted)
+        return session if wrap_tap is None else wrap_tap(accepted, session)
+
     relay = Relay(say)
     with send:
         async with trio.open_nursery() as explaining:
@@ -108,7 +115,7 @@ async def open_proxy(
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(observer.watch)
                     listening = await nursery.start(
-                        relay.run, sockets, upstream.connect, observer.make_tap, bounds
+                        relay.run, sockets, upstream.connect, make_tap, bounds
                     )
                     yield Proxy(listening, receive, addresses, unresolved, relay, observer)
                     await relay.drain(trio.current_time())

@@ -18,11 +18,9 @@ from analyzers.report import Report
 from analyzers.transcript import Transcript
 from proxy.lab._scenario import Expected, Plan, Scenario
 from proxy.lab.peers import PATIENCE, Peer
-from proxy.limits import Limits
-from proxy.observer import Explained, Hints, Observer
-from proxy.relay import Relay
+from proxy.live import open_proxy
+from proxy.observer import Explained
 from proxy.tap import Accepted, Endpoint, Tap, Why
-from proxy.upstream import Upstream
 
 LOOPBACK = "127.0.0.1"
 
@@ -185,37 +183,24 @@ class _Bench:
         # The serving nursery is left when every broker has written its line of log.
         async with trio.open_nursery() as serving, trio.open_nursery() as accepting:
             address = await self._start_broker(accepting, serving)
-            broker = Endpoint(self.plan.broker_name, address.port)
-            upstream = Upstream(broker, address=address)
-            observer = Observer(
-                broker,
-                explained=self._take,
-                log=self._complaints.append,
-                hints=Hints(),
-                limits=Limits(),
+            async with open_proxy(
+                Endpoint(self.plan.broker_name, address.port),
+                address=address,
                 report_after=PATIENCE,
-                keep_chunks=False,
-            )
-
-            def make_tap(accepted: Accepted) -> Tap:
-                self.recorder = _Recorder(observer.make_tap(accepted))
-                self.accepted_at = accepted.at
-                return self.recorder
-
-            async with trio.open_nursery() as explaining:
-                explaining.start_soon(observer.explain)
-                async with trio.open_nursery() as working:
-                    relay = Relay(self._complaints.append)
-                    [door] = await working.start(
-                        relay.run, [_listen()], upstream.connect, make_tap, Limits()
-                    )
-                    for client in self.plan.clients:
-                        await self._visit(client, door)
-                    working.cancel_scope.cancel()
-                observer.finish()
+                on_explained=self._take,
+                log=self._complaints.append,
+                wrap_tap=self._wrap_tap,
+            ) as proxy:
+                for client in self.plan.clients:
+                    await self._visit(client, proxy.listeners[0])
             accepting.cancel_scope.cancel()
         if self._complaints:
             raise RuntimeError("the proxy complained: " + "\n".join(self._complaints))
+
+    def _wrap_tap(self, accepted: Accepted, tap: Tap) -> Tap:
+        self.recorder = _Recorder(tap)
+        self.accepted_at = accepted.at
+        return self.recorder
 
     def _take(self, item: Explained) -> None:
         if item.snapshot.moment == "closed":
