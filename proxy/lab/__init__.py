@@ -20,7 +20,7 @@ FAMILIES = (
     "negotiation",
     "certificate",
     "refused",
-    "client_certificate",
+    "client-certificate",
     "transport",
     "mqtt",
 )
@@ -43,7 +43,7 @@ def catalogue(family: str | None = None) -> tuple[Scenario, ...]:
     if family is not None and family not in FAMILIES:
         raise UnknownScenario(f"no family {family!r}: there are {', '.join(FAMILIES)}")
     for name in FAMILIES:
-        importlib.import_module(f"proxy.lab.{name}")
+        importlib.import_module(f"proxy.lab.{name.replace('-', '_')}")
     from proxy.lab._scenario import registered
 
     found = sorted(registered(), key=lambda entry: FAMILIES.index(entry.family))

@@ -187,7 +187,7 @@ class Registry:
                 raise ValueError(f"scenario {name} needs a title and a lesson in its docstring")
             self._scenarios[name] = Scenario(
                 id=name,
-                family=family or build.__module__.rpartition(".")[2],
+                family=family or build.__module__.rpartition(".")[2].replace("_", "-"),
                 title=title.rstrip("."),
                 lesson=lesson.strip(),
                 near_miss=(near_miss,) if isinstance(near_miss, str) else tuple(near_miss),
