@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -13,7 +14,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ANALYZERS = sorted((ROOT / "analyzers").rglob("*.py"))
 SOURCES = [*ANALYZERS, *sorted((ROOT / "proxy").rglob("*.py"))]
-CRYPTOGRAPHY = ("analyzers/certificates.py", "analyzers/trust.py")
+HEAVY = ("trio", "scapy", "cryptography", "OpenSSL", "jinja2", "asyncio")
+CPU_LIMIT = 0.2
+"""Seconds of user and system time for `tlswhy --help`."""
 
 
 def name(path: Path) -> str:
@@ -71,3 +74,32 @@ def test_both_packages_are_typed_and_have_one_version() -> None:
     assert (ROOT / "proxy/py.typed").exists()
     assert (ROOT / "analyzers/py.typed").exists()
     assert metadata.version("tlswhy")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from proxy.__main__ import main; code = main(['--help']); "
+        f"print('loaded:', *sorted(set({HEAVY}) & sys.modules.keys())); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "loaded:"
+
+
+def test_help_costs_little() -> None:
+    if sys.platform == "win32":
+        pytest.skip("Windows has no wait4")
+    # Without what measures coverage in every child.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
+    costs = []
+    for _ in range(7):
+        child = subprocess.Popen(
+            [sys.executable, "-m", "proxy", "--help"], stdout=subprocess.DEVNULL, env=environment
+        )
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        assert child.returncode == 0
+        costs.append(used.ru_utime + used.ru_stime)
+    assert min(costs) <= CPU_LIMIT, costs

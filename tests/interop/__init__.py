@@ -1,0 +1,1 @@
+"""The real proxy between real clients and real brokers, all on loopback."""
