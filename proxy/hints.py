@@ -38,6 +38,11 @@ class ClientHint:
     own_hosts: str | None
     """How the client reads a hosts file of its own, without changing the machine's."""
 
+    def is_called(self, word: str) -> bool:
+        """Whether the user's word for a client means this one."""
+        names = (self.id, self.name, *self.name.split(", "))
+        return word.strip().casefold() in (name.casefold() for name in names)
+
 
 @functools.cache
 def _table() -> tuple[dict[str, Any], ...]:
@@ -101,7 +106,8 @@ def start_text(
         listeners: where the proxy listens.
         connect: the address given by --connect, if any.
         resolved: an address of the broker, where its name could be resolved.
-        client: one of `client_ids` (as --client names it) to show that one alone.
+        client: a client's id or name (as --client gives it) to show that one alone;
+            any other word shows all.
         platform: as `sys.platform`.
     """
     where = ", ".join(str(listener) for listener in listeners)
@@ -137,7 +143,7 @@ def _for_a_name(
     platform: str,
 ) -> list[str]:
     hints = client_hints(listener, broker.host)
-    chosen = [hint for hint in hints if client is None or hint.id == client] or hints
+    chosen = [hint for hint in hints if client is None or hint.is_called(client)] or hints
     without = [hint for hint in chosen if hint.line is None]
     lines = [
         f"Point your client at {_shown(listener)}, and let it go on checking the broker's name",

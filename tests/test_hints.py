@@ -13,7 +13,7 @@ HERE = Endpoint("127.0.0.1", 8883)
 
 
 def test_the_clients_of_the_readme_have_a_hint() -> None:
-    assert {"mqttnet", "paho-mqtt", "mosquitto_pub", "mqtt.js", "paho-c", "paho-go"} <= set(
+    assert {"mqttnet", "paho-mqtt", "mosquitto_pub", "mqttjs", "paho-c", "paho-go"} <= set(
         client_ids()
     )
 
@@ -38,7 +38,7 @@ def test_every_line_names_broker_and_port() -> None:
 
 
 def test_mqtt_js_gets_an_address_because_it_overwrites_servername_for_a_name() -> None:
-    line = next(h.line for h in client_hints(HERE, "b.example.net") if h.id == "mqtt.js")
+    line = next(h.line for h in client_hints(HERE, "b.example.net") if h.id == "mqttjs")
     assert line == 'mqtt.connect("mqtts://127.0.0.1:8883", { servername: "b.example.net" })'
 
 
@@ -88,15 +88,17 @@ def test_another_port_has_to_be_given_to_the_client() -> None:
     assert "Connect to broker.example.com:18883" in text
 
 
-def test_one_client_alone() -> None:
-    text = start_text(BROKER, [HERE], client="mqttnet")
+@pytest.mark.parametrize("word", ["mqttnet", "MQTTnet", " MqttNet "])
+def test_one_client_alone(word: str) -> None:
+    text = start_text(BROKER, [HERE], client=word)
     assert 'WithTargetHost("broker.example.com")' in text
     assert "MQTT.js" not in text
     assert "Any other client" in text
 
 
-def test_one_client_that_has_no_option() -> None:
-    text = start_text(BROKER, [HERE], client="mosquitto_pub")
+@pytest.mark.parametrize("word", ["mosquitto_pub", "mosquitto_sub"])
+def test_one_client_that_has_no_option(word: str) -> None:
+    text = start_text(BROKER, [HERE], client=word)
     assert "mosquitto_pub, mosquitto_sub: by the hosts file" in text
     assert "MQTTnet" not in text
 
