@@ -10,7 +10,7 @@ nobody can see from outside, the verifier's own trust store, stays "possible" un
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analyzers.certificates import read_certificate, signature_valid
 from analyzers.x509.certificate import Certificate
@@ -29,7 +29,7 @@ from analyzers.x509.issuers import missing_issuer
 from analyzers.x509.matching import breach
 from analyzers.x509.names import Name, read_distinguished_name
 from analyzers.x509.offer import OfferMatch, leaf_matches_offer
-from analyzers.x509.path import Link, PathBuilder
+from analyzers.x509.path import Link, PathBuilder, leaf_index
 
 MAX_CHAIN = 16
 """Certificates beyond this many are not judged: checking costs time that is not ours."""
@@ -86,18 +86,39 @@ def judge_chain(
         stapled: whether an OCSP answer came; None: nobody knows, or nobody asked.
         clock_tolerance: seconds by which the verifier's clock may differ.
     """
-    return _Judge(
-        list(chain[:MAX_CHAIN]),
+    considered = list(chain[:MAX_CHAIN])
+    anchors = _read_anchors(trust_anchors)
+    first = leaf_index(considered)
+    order = [first, *(i for i in range(len(considered)) if i != first)] if considered else []
+    judgement = _Judge(
+        # Verifiers take the first for the leaf; the faults of the real one say more.
+        [considered[i] for i in order],
+        leaf_sent_as=first,
         at=at,
         role=role,
         name=name if role == "server" else None,
-        anchors=_read_anchors(trust_anchors),
+        anchors=anchors,
         authorities=[n for n in map(read_distinguished_name, authorities) if n],
         key_exchange=key_exchange,
         stapled=stapled,
         tolerance=clock_tolerance,
         unjudged=max(0, len(chain) - MAX_CHAIN),
     ).judge()
+    return _as_sent(judgement, order) if first else judgement
+
+
+def _as_sent(judgement: ChainJudgement, order: list[int]) -> ChainJudgement:
+    """The judgement of a list that was reordered, with the places of the original."""
+
+    def place(index: int | None) -> int | None:
+        return None if index is None else order[index]
+
+    return replace(
+        judgement,
+        defects=tuple(replace(d, index=place(d.index)) for d in judgement.defects),
+        path=tuple(replace(link, index=place(link.index)) for link in judgement.path),
+        signatures=tuple(judgement.signatures[order.index(i)] for i in range(len(order))),
+    )
 
 
 def _read_anchors(ders: tuple[bytes, ...] | None) -> list[Certificate] | None:
@@ -111,6 +132,7 @@ class _Judge:
         self,
         chain: list[Certificate],
         *,
+        leaf_sent_as: int,
         at: float,
         role: Role,
         name: str | None,
@@ -122,6 +144,7 @@ class _Judge:
         unjudged: int,
     ) -> None:
         self._chain = chain
+        self._leaf_sent_as = leaf_sent_as
         self._at = at
         self._role: Role = role
         self._name = name
@@ -138,9 +161,8 @@ class _Judge:
 
     def judge(self) -> ChainJudgement:
         if self._chain:
-            first = self._builder.leaf_index()
-            self._path = self._builder.path(first)
-            self._add(self._check_order(first))
+            self._path = self._builder.path(0)
+            self._add(self._check_order())
             self._add(self._check_links())
             self._add(self._check_certificates())
             self._add(self._check_constraints())
@@ -182,16 +204,17 @@ class _Judge:
             for i, certificate in enumerate(self._chain)
         )
 
-    def _check_order(self, first: int) -> Iterator[Defect | Passed]:
+    def _check_order(self) -> Iterator[Defect | Passed]:
         role, sent = self._role, [link.index for link in self._path if link.index is not None]
+        first = self._leaf_sent_as
         if first:
             yield self._defect(
                 "chain-order",
                 "leaf-not-first",
-                first,
+                0,
                 "certain",
-                f"the {role}'s own certificate ({self._chain[first].called}) is sent as number "
-                f"{first + 1}, after the CA certificate {self._chain[0].called}",
+                f"the {role}'s own certificate ({self._chain[0].called}) is sent as number "
+                f"{first + 1}, after the CA certificate {self._chain[1].called}",
             )
         elif sent != sorted(sent):
             names = ", ".join(certificate.called for certificate in self._chain)
@@ -293,8 +316,7 @@ class _Judge:
     def _check_certificates(self) -> Iterator[Defect | Passed]:
         for depth, link in enumerate(self._path):
             certificate, role = link.certificate, self._role
-            # A leaf that was not sent first is still the leaf.
-            index = 0 if depth == 0 else link.index
+            index = link.index
             root = bool(certificate.self_signed) or link.index is None
             known = not root or link.trusted or depth == 0
             yield from check_dates(

@@ -551,6 +551,15 @@ class TestOrder:
         assert verdict(judgement) == ("chain-order", "leaf-not-first", 1, "certain")
         assert judgement.first("name-mismatch") is None
         assert judgement.signatures == (True, True)
+        assert [link.index for link in judgement.path] == [1, 0, None]
+        assert judgement.anchored is True
+
+    def test_the_faults_of_a_leaf_that_is_not_first(self) -> None:
+        late = make(NAME, ISSUING, ends=-DAY)
+        judgement = judge(ISSUING, late)
+        found = judgement.first("expired")
+        assert found is not None
+        assert (found.index, judgement.first("intermediate-expired")) == (1, None)
 
     def test_shuffled(self) -> None:
         low = intermediate(ISSUING, "Low Issuing CA")

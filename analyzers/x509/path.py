@@ -27,6 +27,14 @@ class Link:
     """It is one of the trust anchors."""
 
 
+def leaf_index(chain: Sequence[Certificate]) -> int:
+    """Which is the end entity: 0, unless the first is a CA and exactly one other is none."""
+    if not chain or chain[0].is_ca is not True:
+        return 0
+    ends = [i for i, certificate in enumerate(chain) if certificate.is_ca is not True]
+    return ends[0] if len(ends) == 1 else 0
+
+
 class PathBuilder:
     """Finds issuers by name and signature, in whatever order the list was sent."""
 
@@ -36,13 +44,6 @@ class PathBuilder:
         self._chain = chain
         self._anchors = anchors
         self._verify = verify
-
-    def leaf_index(self) -> int:
-        """0, unless the first is a CA and exactly one other can be the end entity."""
-        if self._chain[0].is_ca is not True:
-            return 0
-        ends = [i for i, c in enumerate(self._chain) if c.is_ca is not True]
-        return ends[0] if len(ends) == 1 else 0
 
     def path(self, first: int) -> tuple[Link, ...]:
         """The links from certificate `first` as far as an issuer of that name is at hand."""
