@@ -203,7 +203,7 @@ def test_serials_differ(authority: Authority) -> None:
 
 def test_pem_holds_certificate_and_key(authority: Authority) -> None:
     leaf = authority.server(authority.root())
-    assert x509.load_pem_x509_certificate(leaf.pem).fingerprint
+    assert x509.load_pem_x509_certificate(leaf.pem) == leaf.x509
     assert leaf.key_pem.startswith(b"-----BEGIN PRIVATE KEY-----")
 
 

@@ -280,7 +280,7 @@ def _alpn_choice(wanted: list[bytes]) -> Callable[[SSL.Connection, list[bytes]],
         for name in offered:
             if name in wanted:
                 return name
-        # An empty choice makes pyOpenSSL answer with the fatal alert of RFC 7301.
-        return b""
+        # Whatever the callback raises becomes the fatal alert of RFC 7301 section 3.2.
+        raise TlsFailure("no application protocol")
 
     return choose
