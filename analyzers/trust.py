@@ -303,15 +303,18 @@ class _Judge:
                 "certain",
                 f"{called} is its own issuer, but its signature does not verify under its own key",
             )
-        elif not top.trusted:
-            yield self._defect(
-                "self-signed",
-                "same-name-as-issuer",
-                top.index,
-                "likely",
-                f"{called} names itself as issuer, but another key signed it: it seems to have "
-                f"the same name as its CA, which verifiers take for self-signed",
-            )
+        elif extensions.authority_key_id is None and not top.trusted:
+            yield self._same_name(called)
+
+    def _same_name(self, called: str) -> Defect:
+        return self._defect(
+            "self-signed",
+            "same-name-as-issuer",
+            0,
+            "likely",
+            f"{called} names itself as issuer, but another key signed it: it has the same name "
+            f"as its CA, which verifiers take for self-signed",
+        )
 
     def _check_certificates(self) -> Iterator[Defect | Passed]:
         for depth, link in enumerate(self._path):
@@ -364,6 +367,14 @@ class _Judge:
     def _check_leaf(self) -> Iterator[Defect | Passed]:
         leaf = self._path[0].certificate
         called = describe(leaf, 0, self._role)
+        if (
+            len(self._path) > 1
+            and leaf.self_issued
+            and leaf.extensions.authority_key_id is None
+            and not self._path[0].trusted
+        ):
+            # OpenSSL stops here even where the CA is at hand.
+            yield self._same_name(called)
         yield from check_name(leaf, self._name)
         yield from check_purpose(leaf, self._role, self._key_exchange)
         if leaf.is_ca is True and not leaf.self_signed:
@@ -391,8 +402,18 @@ class _Judge:
                 detail=f"the chain ends in {self._called(top)}, which is trusted",
             )
             return
-        if any(defect.kind == "bad-signature" for defect in self._defects):
-            return  # Who really signed is unknown; the broken link says it all.
+        broken = next((d for d in self._defects if d.kind == "bad-signature"), None)
+        if broken is not None:
+            # The broken link says it all, unless another CA of that name may be meant.
+            if broken.reason == "other-issuer-key":
+                yield self._defect(
+                    "unknown-ca",
+                    "other-issuer-key",
+                    broken.index,
+                    "possible" if self._anchors is None else "likely",
+                    broken.detail,
+                )
+            return
         yield from missing_issuer(
             [link.certificate for link in self._path],
             top_index=top.index,

@@ -127,14 +127,20 @@ class TestTrust:
 
     def test_the_same_name_for_ca_and_leaf(self) -> None:
         ca = root(NAME, slot="ca")
+        leaf = make(NAME, ca, slot="leaf", key_ids=False)
+        for anchors in (None, [ca]):
+            assert verdict(judge(leaf, anchors=anchors)) == (
+                "self-signed",
+                "same-name-as-issuer",
+                0,
+                "likely",
+            )
+
+    def test_key_ids_tell_two_certificates_of_one_name_apart(self) -> None:
+        ca = root(NAME, slot="ca")
         leaf = make(NAME, ca, slot="leaf")
-        assert verdict(judge(leaf, anchors=None)) == (
-            "self-signed",
-            "same-name-as-issuer",
-            0,
-            "likely",
-        )
         assert judge(leaf, anchors=[ca]).defects == ()
+        assert "unknown-ca" in [d.kind for d in judge(leaf, anchors=None).defects]
 
     @pytest.mark.parametrize(
         ("made", "kind", "certainty"),
@@ -245,6 +251,7 @@ class TestSignature:
         renewed = root(slot="renewed")
         judgement = judge(make(NAME, renewed), ROOT, anchors=None)
         assert verdict(judgement) == ("bad-signature", "other-issuer-key", 0, "likely")
+        assert judgement.first("unknown-ca") is not None
         assert verdict(judge(make(NAME, renewed)))[3] == "certain"
 
     def test_two_cas_of_one_name(self) -> None:
@@ -382,7 +389,6 @@ class TestPurpose:
             ("client", ("serverAuth",), "wrong-eku"),
             ("server", ("codeSigning",), "wrong-eku"),
             ("server", ("serverAuth", "clientAuth"), None),
-            ("client", ("any",), None),
             ("server", None, None),
         ],
     )
@@ -392,6 +398,10 @@ class TestPurpose:
         judgement = judge(make(NAME, ROOT, purposes=purposes), role=role)
         assert [d.kind for d in judgement.defects] == ([kind] if kind else [])
         assert (judgement.ruled_out("wrong-eku") is None) == (kind is not None)
+
+    def test_any_purpose_is_not_enough_for_all(self) -> None:
+        judgement = judge(make(NAME, ROOT, purposes=("any",)))
+        assert verdict(judgement) == ("wrong-eku", "any-only", 0, "possible")
 
     @pytest.mark.parametrize(
         ("usage", "key_exchange", "certainty"),

@@ -89,8 +89,17 @@ def check_purpose(leaf: Certificate, role: Role, key_exchange: KeyExchange) -> F
         yield Passed(
             kinds=("wrong-eku",), detail=f"{called} is not limited to purposes (no extKeyUsage)"
         )
-    elif needed in purposes or "anyExtendedKeyUsage" in purposes:
+    elif needed in purposes:
         yield Passed(kinds=("wrong-eku",), detail=f"{called} allows {', '.join(purposes)}")
+    elif "anyExtendedKeyUsage" in purposes:
+        # RFC 5280 lets it stand for all; OpenSSL does not.
+        yield Defect(
+            kind="wrong-eku",
+            reason="any-only",
+            index=0,
+            certainty="possible",
+            detail=f"{called} allows any purpose, which OpenSSL does not take for {needed}",
+        )
     else:
         yield Defect(
             kind="wrong-eku",

@@ -50,7 +50,7 @@ def missing_issuer(
             + _not_among(anchors, unlisted),
         )
         return
-    if top.self_issued:
+    if top.self_issued and top.extensions.authority_key_id is None:
         return  # Judged with the signatures.
     yield from _open_end(
         path, called, top_index, sent=sent, anchors=anchors, authorities=authorities
