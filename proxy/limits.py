@@ -37,10 +37,10 @@ class Limits:
     """Bytes a direction may have read that the other side has not taken: reading goes on
     until then, because some systems discard unread data when a reset arrives."""
     reset_wait: float = 1.0
-    """Seconds without progress that a reset is held back while the other side's system
-    has not acknowledged the bytes before it."""
+    """Seconds in which the other side takes nothing, after which a reset is passed on
+    although that side has not acknowledged all bytes before it."""
     reset_grace: float = 0.25
-    """The same where the system cannot say what was acknowledged (Windows)."""
+    """Seconds for that where the system cannot say what was acknowledged (Windows)."""
     half_closed_check: float = 0.5
     """Seconds between looks for a reset from a side that has half-closed already."""
     accept_backoff: float = 0.1

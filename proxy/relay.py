@@ -23,6 +23,7 @@ from proxy.sockets import EXHAUSTED, VANISHED, End, close, name_of, peer_of, pre
 from proxy.tap import (
     Accepted,
     Connect,
+    Connected,
     Endpoint,
     MakeTap,
     NotConnected,
@@ -193,29 +194,30 @@ class _Handler:
         )
         tap = SafeTap(self.make_tap, accepted, self.relay.tap_failed)
         reset = True
-        server: socket.socket | None = None
+        server: Connected | None = None
         try:
             prepare(client)
             server = await self._reach(accepted, tap)
             if server is not None:
-                prepare(server)
-                tap.connected(peer_of(server), trio.current_time())
+                prepare(server.sock)
+                tap.connected(peer_of(server.sock), trio.current_time())
                 pair = _Pair(self, client, server, tap)
                 try:
                     await pair.run()
                 finally:
                     reset = pair.reset
         except Exception:
+            reset = True  # what is cut short must not look complete
             self.relay.count(handler_errors=1)
             self.relay.log(f"connection {number} failed:\n{traceback.format_exc()}")
         finally:
             if server is not None:
-                close(server, reset=reset)
+                close(server.sock, reset=reset)
             close(client, reset=reset)
             self.relay.count(open=-1, reset=int(reset and server is not None))
             tap.ended(trio.current_time())
 
-    async def _reach(self, accepted: Accepted, tap: SafeTap) -> socket.socket | None:
+    async def _reach(self, accepted: Accepted, tap: SafeTap) -> Connected | None:
         """The broker, or None after the tap was told why not."""
         try:
             return await self.connect(accepted)
@@ -233,7 +235,7 @@ class _Pair:
     """A client and a broker that are connected."""
 
     def __init__(
-        self, handler: _Handler, client: socket.socket, server: socket.socket, tap: SafeTap
+        self, handler: _Handler, client: socket.socket, server: Connected, tap: SafeTap
     ) -> None:
         self.relay = handler.relay
         self.limits = handler.limits
@@ -242,7 +244,7 @@ class _Pair:
         self.reset = False
         """Both sockets are to be closed with a reset."""
         self.scope = trio.CancelScope()
-        ends = End(client), End(server)
+        ends = End(client), End(*server)
         self.up = _Flow(self, Direction.CLIENT_TO_SERVER, ends[0], ends[1])
         self.down = _Flow(self, Direction.SERVER_TO_CLIENT, ends[1], ends[0])
         self.up.opposite, self.down.opposite = self.down, self.up
@@ -257,13 +259,14 @@ class _Pair:
         finally:
             if not self.reset:
                 for flow in (self.up, self.down):
-                    if not flow.told:
+                    if flow.told is None:
                         self.tap.closed(flow.direction, How.OPEN, trio.current_time())
 
-    async def pass_reset(self, target: End) -> None:
-        """Reset the connection once `target` has all bytes that were meant for it."""
+    async def pass_reset(self, flow: _Flow) -> None:
+        """Reset the connection once the flow's target has all bytes that were read for it."""
+        target = flow.target
         if not target.dead:
-            await until_taken(target.sock, self.limits)
+            await until_taken(target.sock, lambda: len(flow.pending), self.limits)
         self.reset = True
         self.scope.cancel()
 
@@ -279,8 +282,8 @@ class _Flow:
         self.source = source
         self.target = target
         self.pending = bytearray()
-        self.told = False
-        """The tap knows how this direction ended."""
+        self.told: How | None = None
+        """What the tap knows of this direction's end."""
         self.over = trio.Event()
         """Nothing more will be read, and what was read has been written."""
         self._room = trio.Event()
@@ -291,22 +294,27 @@ class _Flow:
         how = await self._read(nursery)
         if how is not None:
             self._tell(how)
+        if how in (How.RST, How.TIMEOUT):
+            await self.pair.pass_reset(self)
+            return
         while self.pending:
-            await self._wait_for_room()
+            await self._room.wait()
         if how is How.FIN and not self.target.dead:
             try:
                 self.target.sock.shutdown(socket.SHUT_WR)
             except OSError:
                 self.target.dead = True
         self.over.set()
-        if how in (How.RST, How.TIMEOUT):
-            await self.pair.pass_reset(self.target)
+        if self.source.dead:
+            # A write to it failed: after its FIN, or its last bytes, came a reset.
+            self._tell(How.RST)
+            await self.pair.pass_reset(self)
+        elif self.target.dead and self.opposite.over.is_set():
+            # The target had sent FIN before it died, so nobody reads from it any more.
+            self.opposite._tell(How.RST)
+            await self.pair.pass_reset(self.opposite)
         elif how is How.FIN:
             await self._watch_half_closed()
-        elif self.opposite.over.is_set():
-            # The target is dead and had sent FIN before, so nobody reads from it any more.
-            self.opposite.tell_reset()
-            await self.pair.pass_reset(self.source)
         # Else the opposite flow drains what the dead target sent before, then ends.
 
     async def _read(self, nursery: trio.Nursery) -> How | None:
@@ -315,7 +323,7 @@ class _Flow:
         read_ahead = self.pair.limits.read_ahead
         while not self.target.dead:
             if len(self.pending) >= read_ahead:
-                await self._wait_for_room()
+                await self._room.wait()
                 continue
             await trio.lowlevel.wait_readable(sock)
             try:
@@ -353,9 +361,6 @@ class _Flow:
         self._writing = False
         self._signal()
 
-    async def _wait_for_room(self) -> None:
-        await self._room.wait()
-
     def _signal(self) -> None:
         self._room.set()
         self._room = trio.Event()
@@ -363,21 +368,15 @@ class _Flow:
     async def _watch_half_closed(self) -> None:
         """Until the other direction ends too, look whether the source has been reset."""
         while not self.opposite.over.is_set():
-            if not self.source.dead:
-                with trio.move_on_after(self.pair.limits.half_closed_check):
-                    await self.opposite.over.wait()
-                    return
-                if self.source.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
-                    continue
+            with trio.move_on_after(self.pair.limits.half_closed_check):
+                await self.opposite.over.wait()
+            if self.source.dead or self.source.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 self.source.dead = True
-            self.tell_reset()
-            await self.pair.pass_reset(self.target)
-            return
+                self._tell(How.RST)
+                await self.pair.pass_reset(self)
+                return
 
     def _tell(self, how: How) -> None:
-        self.told = True
-        self.pair.tap.closed(self.direction, how, trio.current_time())
-
-    def tell_reset(self) -> None:
-        """A source that had half-closed was then reset."""
-        self._tell(How.RST)
+        if self.told is not How.RST:
+            self.told = how
+            self.pair.tap.closed(self.direction, how, trio.current_time())

@@ -76,7 +76,7 @@ class Session:
         self._emit = emit
         self._limits = limits
         self._report_after = report_after
-        self._connection = Connection()
+        self._connection = Connection(opened_at=context.start)
         self._reached = False
         self._broken = False
         self.settled = False

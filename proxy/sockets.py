@@ -7,6 +7,7 @@ import errno
 import socket
 import struct
 import sys
+from collections.abc import Callable
 
 import trio
 
@@ -30,12 +31,21 @@ class End:
 
     __slots__ = ("dead", "eof_is_reset", "sock")
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, error: int = 0) -> None:
         self.sock = sock
         self.dead = False
         """It was reset or the system gave it up: nothing can be written to it."""
         self.eof_is_reset = False
-        """A write consumed the system's note of the reset, so a read shows only EOF."""
+        """Somebody took the system's note of the reset, so a read shows only EOF."""
+        if error:
+            self.failed(error)
+
+    def failed(self, error: int | None) -> None:
+        """Take note of an error that the system tells only once."""
+        self.dead = True
+        # After FIN *and* RST Linux says EPIPE, after RST alone ECONNRESET; only in the
+        # first case is the EOF that a read shows a true one.
+        self.eof_is_reset = error != errno.EPIPE
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """How many bytes the system took; 0 where it has no room or the end is dead."""
@@ -46,26 +56,27 @@ class End:
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as error:
-            self.dead = True
-            # Linux gives EPIPE to a write after FIN *and* RST have come, ECONNRESET after
-            # RST alone; only in the first case is the EOF that a read shows a true one.
-            self.eof_is_reset = error.errno != errno.EPIPE
+            self.failed(error.errno)
             return 0
 
 
-async def until_taken(sock: socket.socket, limits: Limits) -> None:
-    """Wait until the peer's system has acknowledged everything, within the limits."""
-    left = _unacknowledged(sock)
-    if left is None:
-        await trio.sleep(limits.reset_grace)
-        return
+async def until_taken(sock: socket.socket, waiting: Callable[[], int], limits: Limits) -> None:
+    """Wait until the peer's system has acknowledged everything.
+
+    `waiting` tells how many bytes somebody else has still to write. Gives up after
+    `Limits.reset_wait` seconds in which the peer has taken nothing.
+    """
     pause, deadline = 0.001, trio.current_time() + limits.reset_wait
+    queued = _unacknowledged(sock)
+    left = waiting() + (queued or 0)
     while left and trio.current_time() < deadline:
         await trio.sleep(pause)
         pause = min(pause * 2, 0.05)
-        before, left = left, _unacknowledged(sock) or 0
+        before, left = left, waiting() + (_unacknowledged(sock) or 0)
         if left < before:
             deadline = trio.current_time() + limits.reset_wait
+    if queued is None:
+        await trio.sleep(limits.reset_grace)
 
 
 def _unacknowledged(sock: socket.socket) -> int | None:

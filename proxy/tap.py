@@ -97,7 +97,15 @@ class Tap(Protocol):
         """The connection is over: the last call, made exactly once."""
 
 
-Connect = Callable[[Accepted], Awaitable[socket.socket]]
+class Connected(NamedTuple):
+    """A socket on which the broker has accepted a connection."""
+
+    sock: socket.socket
+    error: int = 0
+    """The errno with which it was reset since; asking the system took it off the socket."""
+
+
+Connect = Callable[[Accepted], Awaitable[Connected]]
 """Gives a connected, non-blocking socket that the relay then owns.
 
 Raises NotConnected or OutOfResources.

@@ -12,23 +12,24 @@ import trio
 
 from proxy.limits import Limits, UsageError
 from proxy.sockets import EXHAUSTED
-from proxy.tap import Accepted, Endpoint, NotConnected, OutOfResources, Why
+from proxy.tap import Accepted, Connected, Endpoint, NotConnected, OutOfResources, Why, endpoint_of
 
 SocketAddress = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 Address = tuple[int, SocketAddress]
 """An address family and what `socket.connect` takes there."""
 
-# The words for a failed attempt; the most telling comes first where attempts differ.
-_REFUSED = {errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED}
-_TIMED_OUT = {errno.ETIMEDOUT}
+_UNDER_WAY = {errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY}
+_SINCE_RESET = {0, errno.ECONNRESET, errno.EPIPE}
+"""The connection was accepted; what came before the reset can still be read."""
 _NO_WAY = {
     errno.EHOSTUNREACH: "the network says that this machine cannot be reached",
     errno.ENETUNREACH: "this machine has no route to that network",
-    errno.EADDRNOTAVAIL: "this machine has no address from which that one can be reached",
+    errno.EADDRNOTAVAIL: "this machine has no local address or free port for that",
     errno.EACCES: "this machine's own firewall or permissions forbid the connection",
     errno.EPERM: "this machine's own firewall or permissions forbid the connection",
     errno.EAFNOSUPPORT: "this machine does not speak that kind of address",
 }
+# Where attempts differ, the most telling comes first.
 _RANK: dict[Why, int] = {"refused": 0, "timeout": 1, "unreachable": 2, "name": 3}
 
 
@@ -62,9 +63,9 @@ class Upstream:
         loop = self._loop(found)
         if loop is not None:
             raise UsageError(self._loop_text(loop))
-        return [Endpoint(str(at[0]), int(at[1])) for _, at in found]
+        return [endpoint_of(where) for _, where in found]
 
-    async def connect(self, accepted: Accepted | None = None) -> socket.socket:
+    async def connect(self, accepted: Accepted | None = None) -> Connected:
         """A connected non-blocking socket, which the caller then owns.
 
         Gives up only when the operating system does. The next address is tried beside
@@ -135,9 +136,9 @@ def _one_reason(attempts: list[NotConnected]) -> NotConnected:
 
 async def _first_of(
     addresses: Sequence[Address], delay: float
-) -> tuple[socket.socket | None, list[NotConnected | OutOfResources]]:
+) -> tuple[Connected | None, list[NotConnected | OutOfResources]]:
     """The first connection that succeeds (RFC 8305 section 5), or why each attempt failed."""
-    winner: socket.socket | None = None
+    winner: Connected | None = None
     errors: list[NotConnected | OutOfResources] = []
     async with trio.open_nursery() as nursery:
 
@@ -150,7 +151,7 @@ async def _first_of(
                 failed.set()
                 return
             if winner is not None:  # both succeeded in the same moment
-                connected.close()
+                connected.sock.close()
                 return
             winner = connected
             nursery.cancel_scope.cancel()
@@ -163,50 +164,45 @@ async def _first_of(
     return winner, errors
 
 
-async def _attempt(family: int, where: SocketAddress) -> socket.socket:
-    target = Endpoint(str(where[0]), int(where[1]))
+async def _attempt(family: int, where: SocketAddress) -> Connected:
+    target = endpoint_of(where)
     try:
-        sock = trio.socket.socket(family, socket.SOCK_STREAM)
+        sock = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
-        raise _in_words(target, error) from error
+        raise _in_words(target, error.errno or 0) from error
     try:
-        await sock.connect(where)
-    except OSError as error:
-        sock.close()
-        raise _in_words(target, error) from error
+        sock.setblocking(False)
+        code = sock.connect_ex(where)
+        if code in _UNDER_WAY:
+            await trio.lowlevel.wait_writable(sock)
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code not in _SINCE_RESET:
+            raise _in_words(target, code)
     except BaseException:
         sock.close()
         raise
-    plain = socket.socket(fileno=sock.detach())
-    plain.setblocking(False)
-    return plain
+    return Connected(sock, code)
 
 
-def _in_words(target: Endpoint, error: OSError) -> NotConnected | OutOfResources:
-    code = error.errno
+def _in_words(target: Endpoint, code: int) -> NotConnected | OutOfResources:
     if code in EXHAUSTED:
         return OutOfResources(
-            f"this machine has no resources for a connection to the broker: {_os_words(error)}"
+            f"this machine has no resources for a connection to the broker: {os.strerror(code)}"
         )
-    if code in _REFUSED:
+    if code == errno.ECONNREFUSED:
         return NotConnected(
             "refused",
             f"{target} refused the TCP connection: nothing listens on that port, or a firewall "
             "rejects it",
         )
-    if code in _TIMED_OUT:
+    if code == errno.ETIMEDOUT:
         return NotConnected(
             "timeout",
             f"{target} did not answer: the machine is down, the address is wrong, or a firewall "
             "drops the packets",
         )
-    reason = _NO_WAY.get(code or 0, _os_words(error))
+    reason = _NO_WAY.get(code, os.strerror(code))
     return NotConnected("unreachable", f"{target} cannot be reached: {reason}")
-
-
-def _os_words(error: OSError) -> str:
-    """The system's own words; trio puts the address around them."""
-    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _name_text(host: str, error: OSError) -> str:
