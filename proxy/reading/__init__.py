@@ -1,0 +1,3 @@
+"""Capture files from disk or standard input to the analyzers."""
+
+from __future__ import annotations
