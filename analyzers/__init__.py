@@ -1,0 +1,1 @@
+"""tlswhy's library: bytes in, findings out. No sockets, no files, no clock."""

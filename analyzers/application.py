@@ -61,7 +61,9 @@ class Application:
 
 def read_application(flights: Flights, ends: tuple[Ending, ...]) -> Application:
     """Judge the data phase of a connection whose handshake has finished."""
-    if flights.client_finished is None:
+    if flights.client_finished is None or (
+        flights.server_finished is None and not flights.transcript.tls13
+    ):
         return Application("none")
     after = tuple(end for end in ends if end.index > (flights.client_finished or 0))
     first = after[0] if after else None

@@ -14,11 +14,14 @@ from typing import Literal
 
 import msgspec
 
-SCHEMA = "tlswhy/1"
+SCHEMA: Literal["tlswhy/1"] = "tlswhy/1"
 
 Sender = Literal["client", "server"]
 Certainty = Literal["certain", "likely", "possible"]
 Role = Literal["cause", "contributing", "ruled_out", "note"]
+ResumptionKind = Literal["none", "session_id", "ticket", "psk", "unknown"]
+DowngradeKind = Literal["TLS 1.2", "TLS 1.1"]
+AlertKind = Literal["error", "close_notify", "unknown"]
 
 
 class _Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -192,7 +195,7 @@ class ServerHelloReport(_Struct, frozen=True, kw_only=True):
     extensions: list[str]
     group: str | None
     alpn: str | None
-    downgrade: Literal["TLS 1.2", "TLS 1.1"] | None
+    downgrade: DowngradeKind | None
     ja3s: str
     stack: StackGuess | None
 
@@ -255,7 +258,7 @@ class AlertReport(_Struct, frozen=True, kw_only=True):
     level: str | None
     code: int | None
     name: str | None
-    kind: Literal["error", "close_notify", "unknown"]
+    kind: AlertKind
     encrypted: bool
     record_length: int
     reaction: bool
@@ -282,7 +285,7 @@ class TlsReport(_Struct, frozen=True, kw_only=True):
     group: str | None
     alpn: str | None
     history: str
-    resumption: Literal["none", "session_id", "ticket", "psk", "unknown"]
+    resumption: ResumptionKind
     psk: Psk
     client_auth: ClientAuth
     client_hello: ClientHelloReport | None

@@ -73,9 +73,7 @@ class Transcript:
     def of(self, kind: type[_T], direction: Direction | None = None) -> Iterator[_T]:
         """Events of one class, and of one direction if given."""
         for event in self.events:
-            if isinstance(event, kind) and (
-                direction is None or event.direction is direction  # type: ignore[attr-defined]  # every event has one
-            ):
+            if isinstance(event, kind) and (direction is None or event.direction is direction):
                 yield event
 
     def first(self, kind: type[_T], direction: Direction | None = None) -> _T | None:

@@ -62,7 +62,8 @@ class Streams:
         self._ports = None if ports is None else {port.to_bytes(2, "big") for port in ports}
         self._hosts = None if hosts is None else frozenset(hosts)
         self._halves: dict[bytes, Half] = {}
-        self._gone: dict[bytes, int] = {}
+        self._gone: dict[bytes, tuple[int, int]] = {}
+        # Initial sequence number (-1: unknown) and tcp.stream.
         self._ending: deque[Flow] = deque()
 
     def segment(
@@ -156,13 +157,17 @@ class Streams:
             self.expire()
             if key in self._halves:
                 self._forget(self._halves[key].flow, How.OPEN)
-        base = self._gone.get(key)
-        if base is not None:
-            if flags & (SYN | ACK) != SYN or base == seq:
-                return None
-            self._gone.pop(key)
-            self._gone.pop(reverse_key(key), None)
-        return self._open(key, seq, flags, at, frame, self._number())
+        gone = self._gone.get(key)
+        if gone is None:
+            return self._open(key, seq, flags, at, frame, self._number())
+        if flags & (SYN | ACK) != SYN:
+            return None
+        base, stream = gone
+        del self._gone[key]
+        self._gone.pop(reverse_key(key), None)
+        # With the same initial number Wireshark goes on with the same tcp.stream.
+        stream = stream if base == seq else self._number()
+        return self._open(key, seq, flags, at, frame, stream)
 
     def _number(self) -> int:
         self.opened += 1
@@ -174,8 +179,8 @@ class Streams:
         reverse = reverse_key(key)
         if not self._wanted(key) or key == reverse:
             # Remembered all the same, or the stream numbers would not be Wireshark's.
-            self._remember(key, seq if flags & SYN else (seq - 1) & MASK)
-            self._remember(reverse, -1)
+            self._remember(key, seq if flags & SYN else (seq - 1) & MASK, stream)
+            self._remember(reverse, -1, stream)
             return None
         if len(self._halves) >= 2 * MAX_OPEN:
             self.given_up += 1
@@ -240,10 +245,10 @@ class Streams:
         flow.finish(self.clock, how)
         for half in (flow.first, flow.second):
             del self._halves[half.key]
-            self._remember(half.key, half.base)
+            self._remember(half.key, half.base, flow.stream)
         self.finished.append(flow)
 
-    def _remember(self, key: bytes, base: int) -> None:
-        self._gone[key] = base
+    def _remember(self, key: bytes, base: int, stream: int) -> None:
+        self._gone[key] = (base, stream)
         if len(self._gone) > MAX_GONE:
             del self._gone[next(iter(self._gone))]

@@ -1,0 +1,451 @@
+"""The `tls` part of a report."""
+
+from __future__ import annotations
+
+from analyzers import fingerprints
+from analyzers import report as r
+from analyzers.case import Case
+from analyzers.codepoints import (
+    AlertDescription,
+    AlertLevel,
+    CipherSuite,
+    CompressionMethod,
+    ExtensionType,
+    HandshakeType,
+    NamedGroup,
+    ProtocolVersion,
+    PskKeyExchangeMode,
+    SignatureScheme,
+    label,
+    labels,
+)
+from analyzers.events import (
+    AlertSeen,
+    ChangeCipherSpecSeen,
+    Event,
+    HandshakeSeen,
+    HeartbeatSeen,
+    ProtectedSeen,
+)
+from analyzers.messages import SERVER_HELLO, ClientHello, ServerHello, changed_fields
+from analyzers.printable import printable, printable_bytes
+from analyzers.stacks import StackGuess
+from analyzers.transcript import CLIENT, SERVER
+from analyzers.x509.certificate import Certificate
+from analyzers.x509.names import read_distinguished_name
+
+MAX_MESSAGES = 320
+
+
+def build_tls(case: Case) -> r.TlsReport | None:
+    """All that is known of the handshake; None where neither side spoke TLS."""
+    tr, flights = case.tr, case.flights
+    spoken = any(
+        isinstance(event, HandshakeSeen | AlertSeen | ProtectedSeen | ChangeCipherSpecSeen)
+        for event in tr.events
+    )
+    if not spoken:
+        return None
+    hello, server = tr.client_hello, tr.server_hello
+    return r.TlsReport(
+        version=_version(server.version) if server else None,
+        cipher=label(CipherSuite, server.cipher_suite) if server else None,
+        group=_group(case),
+        alpn=_first_alpn(server) if server else None,
+        history=_history(case),
+        resumption=_resumption(case),
+        psk=r.Psk(
+            offered=bool(hello and hello.extensions.psk_identities),
+            accepted=_psk_accepted(case),
+            identities=len(hello.extensions.psk_identities) if hello else 0,
+        ),
+        client_auth=r.ClientAuth(
+            requested=flights.requested,
+            sent=flights.sent,
+            certainty=flights.sent_sure if flights.sent else flights.requested_sure,
+        ),
+        client_hello=_client_hello(case),
+        hello_retry_request=_retry(case),
+        second_client_hello=_second(case),
+        server_hello=_server_hello(case),
+        server_key_exchange=_key_exchange(case),
+        server_certificates=_chain(case, client=False),
+        certificate_request=_request(case),
+        client_certificates=_chain(case, client=True),
+        inferred=r.Inferred(
+            server_key=flights.server_key,
+            alpn=None,
+            certificate_message_length=flights.server_certificate,
+        ),
+        alerts=_alerts(case),
+        messages=_messages(case),
+    )
+
+
+def _version(number: int) -> str:
+    return label(ProtocolVersion, number)
+
+
+def _ms(case: Case, event: Event) -> float:
+    return round(max(0.0, event.at - case.context.start) * 1000, 3)
+
+
+def _group(case: Case) -> str | None:
+    server, exchange = case.tr.server_hello, case.tr.server_key_exchange
+    if exchange is not None and exchange.group is not None:
+        return label(NamedGroup, exchange.group)
+    if server is not None and case.tr.tls13 and server.extensions.key_shares:
+        return label(NamedGroup, server.extensions.key_shares[0])
+    return None
+
+
+def _first_alpn(server: ServerHello) -> str | None:
+    names = server.extensions.alpn
+    return printable_bytes(names[0]) if names else None
+
+
+def _resumption(case: Case) -> r.ResumptionKind:
+    tr, flights = case.tr, case.flights
+    if tr.server_hello is None:
+        return "unknown"
+    if not flights.resumed:
+        # Until the server's next message an abbreviated handshake looks the same.
+        undecided = not tr.tls13 and tr.certificates(SERVER) is None
+        more = any(event.type != SERVER_HELLO for event in tr.of(HandshakeSeen, SERVER))
+        return "unknown" if undecided and not more else "none"
+    if tr.tls13:
+        return "psk"
+    hello = tr.client_hello
+    if hello is not None and hello.extensions.session_ticket:
+        return "ticket"
+    return "session_id"
+
+
+def _psk_accepted(case: Case) -> bool | None:
+    server, hello = case.tr.server_hello, case.tr.client_hello
+    if hello is None or not hello.extensions.psk_identities or server is None:
+        return None
+    return server.extensions.psk_selected is not None
+
+
+def _client_hello(case: Case) -> r.ClientHelloReport | None:
+    hello, event = case.tr.client_hello, case.tr.client_hello_event
+    if hello is None or event is None:
+        return None
+    read = hello.extensions
+    ja3_string, ja3 = fingerprints.ja3(
+        hello.legacy_version,
+        hello.cipher_suites,
+        hello.extension_types,
+        read.groups,
+        read.point_formats,
+    )
+    return r.ClientHelloReport(
+        record_version=_version(event.record_version),
+        legacy_version=_version(hello.legacy_version),
+        versions=labels(ProtocolVersion, hello.versions),
+        cipher_suites=labels(CipherSuite, hello.cipher_suites),
+        compression_methods=labels(CompressionMethod, hello.compression_methods),
+        extensions=labels(ExtensionType, hello.extension_types),
+        groups=labels(NamedGroup, read.groups),
+        key_shares=labels(NamedGroup, read.key_shares),
+        signature_algorithms=labels(SignatureScheme, read.signature_algorithms),
+        signature_algorithms_cert=labels(SignatureScheme, read.signature_algorithms_cert),
+        server_name=printable_bytes(read.server_name) if read.server_name else None,
+        alpn=[printable_bytes(name) for name in read.alpn],
+        psk_modes=labels(PskKeyExchangeMode, read.psk_modes),
+        early_data=read.early_data,
+        ech=hello.ech or None,
+        max_fragment_length=read.max_fragment_length,
+        record_size_limit=read.record_size_limit,
+        length=len(event.raw),
+        fragments=r.Fragments(records=event.records, segments=event.segments),
+        ja3=ja3,
+        ja3_string=ja3_string,
+        ja4=fingerprints.ja4(
+            hello.legacy_version,
+            hello.cipher_suites,
+            hello.extension_types,
+            versions=read.versions,
+            signature_algorithms=read.signature_algorithms,
+            alpn=read.alpn,
+        ),
+        stack=_stack(case.client_stack),
+    )
+
+
+def _stack(guess: StackGuess | None) -> r.StackGuess | None:
+    return r.StackGuess(name=guess.name, certainty=guess.certainty) if guess else None
+
+
+def _retry(case: Case) -> r.HelloRetryRequestReport | None:
+    retry = case.tr.hello_retry_request
+    if retry is None:
+        return None
+    asked = retry.extensions.key_shares
+    return r.HelloRetryRequestReport(
+        group=label(NamedGroup, asked[0]) if asked else None,
+        cipher=label(CipherSuite, retry.cipher_suite),
+        cookie=retry.extensions.cookie,
+    )
+
+
+def _second(case: Case) -> r.SecondClientHello | None:
+    first, second = case.tr.client_hello, case.tr.second_client_hello
+    if first is None or second is None:
+        return None
+    changed = []
+    for name in changed_fields(first, second):
+        _, _, number = name.partition("extension:")
+        changed.append(label(ExtensionType, int(number)) if number else name)
+    return r.SecondClientHello(changed=changed)
+
+
+def _server_hello(case: Case) -> r.ServerHelloReport | None:
+    hello, event = case.tr.server_hello, case.tr.server_hello_event
+    if hello is None or event is None:
+        return None
+    shares = hello.extensions.key_shares
+    _, ja3s = fingerprints.ja3s(hello.legacy_version, hello.cipher_suite, hello.extension_types)
+    return r.ServerHelloReport(
+        record_version=_version(event.record_version),
+        legacy_version=_version(hello.legacy_version),
+        version=_version(hello.version),
+        cipher=label(CipherSuite, hello.cipher_suite),
+        compression=label(CompressionMethod, hello.compression_method),
+        extensions=labels(ExtensionType, hello.extension_types),
+        group=label(NamedGroup, shares[0]) if shares else None,
+        alpn=_first_alpn(hello),
+        downgrade=_downgrade(hello),
+        ja3s=ja3s,
+        stack=_stack(case.server_stack),
+    )
+
+
+def _downgrade(hello: ServerHello) -> r.DowngradeKind | None:
+    sentinel = hello.downgrade
+    return "TLS 1.2" if sentinel == "TLS 1.2" else "TLS 1.1" if sentinel else None
+
+
+def _key_exchange(case: Case) -> r.ServerKeyExchangeReport | None:
+    exchange = case.tr.server_key_exchange
+    if exchange is None:
+        return None
+    return r.ServerKeyExchangeReport(
+        group=label(NamedGroup, exchange.group) if exchange.group is not None else None,
+        signature_scheme=(
+            label(SignatureScheme, exchange.signature_scheme)
+            if exchange.signature_scheme is not None
+            else None
+        ),
+        signature_valid=case.server_key_exchange_valid,
+    )
+
+
+def _chain(case: Case, *, client: bool) -> list[r.CertificateReport] | None:
+    chain = case.client_chain if client else case.server_chain
+    if chain is None:
+        if client and not case.tr.tls13 and case.flights.sent == "none":
+            return []
+        return None
+    judged = case.client_judgement if client else case.server_judgement
+    valid = judged.signatures if judged else ()
+    return [
+        certificate_report(item, valid[place] if place < len(valid) else None)
+        for place, item in enumerate(chain)
+    ]
+
+
+def certificate_report(item: Certificate, valid: bool | None) -> r.CertificateReport:
+    """A certificate in the report's words."""
+    from analyzers.summary import timestamp
+
+    return r.CertificateReport(
+        subject=item.subject,
+        issuer=item.issuer,
+        serial=item.serial,
+        not_before=timestamp(item.not_before) if item.not_before is not None else None,
+        not_after=timestamp(item.not_after) if item.not_after is not None else None,
+        san=list(item.san),
+        key=r.Key(type=item.key.type, bits=item.key.bits, curve=item.key.curve),
+        signature_algorithm=item.signature_algorithm.name,
+        version=item.version,
+        is_ca=item.is_ca,
+        key_usage=list(item.key_usage or ()),
+        extended_key_usage=list(item.extended_key_usage or ()),
+        self_signed=item.self_signed,
+        sha256=item.sha256,
+        signature_valid=valid,
+    )
+
+
+def _request(case: Case) -> r.CertificateRequestReport | None:
+    request = case.tr.certificate_request
+    if request is None:
+        return None
+    names = [read_distinguished_name(der) for der in request.authorities]
+    return r.CertificateRequestReport(
+        signature_algorithms=labels(SignatureScheme, request.signature_algorithms),
+        authorities=[printable(name.text) if name else "unreadable" for name in names],
+    )
+
+
+def _alerts(case: Case) -> list[r.AlertReport]:
+    hidden = {index: sure for index, _, sure in case.flights.hidden_alerts}
+    found: list[r.AlertReport] = []
+    gone: set[str] = set()
+    deciding = case.ending
+    for index, event in enumerate(case.tr.events):
+        if not isinstance(event, AlertSeen) and index not in hidden:
+            continue
+        sender: r.Sender = "client" if event.direction is CLIENT else "server"
+        other = "server" if sender == "client" else "client"
+        reaction = deciding is not None and index > deciding.index and other in gone
+        if isinstance(event, AlertSeen) and event.description is not None:
+            polite = event.description in (0, 90)
+            found.append(
+                r.AlertReport(
+                    from_=sender,
+                    level=label(AlertLevel, event.level) if event.level is not None else None,
+                    code=event.description,
+                    name=label(AlertDescription, event.description),
+                    kind="close_notify" if polite else "error",
+                    encrypted=False,
+                    record_length=event.record_length,
+                    reaction=reaction,
+                    certainty="certain",
+                    at_ms=_ms(case, event),
+                )
+            )
+        elif isinstance(event, AlertSeen | ProtectedSeen):
+            found.append(
+                r.AlertReport(
+                    from_=sender,
+                    level=None,
+                    code=None,
+                    name=None,
+                    kind=_hidden_kind(case, index),
+                    encrypted=True,
+                    record_length=event.record_length,
+                    reaction=reaction,
+                    certainty=hidden.get(index, "certain"),
+                    at_ms=_ms(case, event),
+                )
+            )
+        gone.add(sender)
+    return found
+
+
+def _hidden_kind(case: Case, index: int) -> r.AlertKind:
+    """An encrypted alert before the handshake is over can only be an error."""
+    deciding = case.ending
+    first = deciding is not None and deciding.index == index
+    early = case.phase in ("server_flight", "client_certificate", "finished")
+    return "error" if first and early else "unknown"
+
+
+_RECORDS = {20: "change_cipher_spec", 21: "alert", 22: "handshake", 23: "application_data"}
+
+
+def _messages(case: Case) -> list[r.MessageReport]:
+    found: list[r.MessageReport] = []
+    named = _names(case)
+    for index, event in enumerate(case.tr.events[:MAX_MESSAGES]):
+        sender: r.Sender = "client" if event.direction is CLIENT else "server"
+        if isinstance(event, HandshakeSeen):
+            record, encrypted, length = "handshake", False, len(event.raw)
+            name = _handshake_name(event)
+        elif isinstance(event, ChangeCipherSpecSeen):
+            record, encrypted, length, name = "change_cipher_spec", False, 1, "ChangeCipherSpec"
+        elif isinstance(event, AlertSeen):
+            record, encrypted, length = "alert", event.encrypted, event.record_length
+            name = (
+                label(AlertDescription, event.description)
+                if event.description is not None
+                else "encrypted alert"
+            )
+        elif isinstance(event, ProtectedSeen):
+            record, encrypted, length = (
+                _RECORDS.get(event.content_type, "unknown"),
+                True,
+                event.record_length,
+            )
+            name = named.get(index, "encrypted")
+        elif isinstance(event, HeartbeatSeen):
+            record, encrypted, length, name = "heartbeat", False, event.record_length, "heartbeat"
+        else:
+            continue
+        found.append(
+            r.MessageReport(
+                from_=sender,
+                record=record,
+                name=name,
+                length=length,
+                at_ms=_ms(case, event),
+                encrypted=encrypted,
+            )
+        )
+    return found
+
+
+def _handshake_name(event: HandshakeSeen) -> str:
+    if isinstance(event.body, ServerHello) and event.body.retry:
+        return "HelloRetryRequest"
+    if isinstance(event.body, ClientHello):
+        return "ClientHello"
+    spelled = label(HandshakeType, event.type)
+    return "".join(part.capitalize() for part in spelled.split("_"))
+
+
+def _names(case: Case) -> dict[int, str]:
+    """What the protected records are, where their place or length tells."""
+    flights = case.flights
+    named = dict.fromkeys(flights.tickets, "session ticket")
+    for index, _, _ in flights.hidden_alerts:
+        named[index] = "alert"
+    if flights.client_finished is not None:
+        coalesced = case.tr.tls13 and flights.client_finished == flights.second_flight
+        with_certificate = coalesced and flights.sent not in (None, "none")
+        named[flights.client_finished] = (
+            "Certificate to Finished" if with_certificate else "Finished"
+        )
+        if case.tr.tls13 and flights.second_flight is not None and not coalesced:
+            empty = flights.sent == "empty"
+            named[flights.second_flight] = "empty Certificate" if empty else "Certificate"
+    if flights.server_finished is not None:
+        named[flights.server_finished] = "Finished"
+    for index, _ in flights.data:
+        named[index] = "data"
+    return named
+
+
+def _history(case: Case) -> str:
+    """Zeek's ssl_history: a letter a message, capitals from the client.
+
+    c ClientHello, s ServerHello, j HelloRetryRequest, x Certificate, r CertificateRequest,
+    k ServerKeyExchange or ClientKeyExchange, t NewSessionTicket, n ServerHelloDone,
+    y CertificateVerify, i ChangeCipherSpec, f Finished (protected handshake), l alert,
+    d data, h HelloRequest, u CertificateStatus.
+    """
+    letters = {0: "h", 1: "c", 2: "s", 4: "t", 11: "x", 12: "k", 13: "r", 14: "n", 15: "y"}
+    letters |= {16: "k", 20: "f", 22: "u"}
+    out: list[str] = []
+    seen_data = {CLIENT: False, SERVER: False}
+    for event in case.tr.events:
+        letter = ""
+        if isinstance(event, HandshakeSeen):
+            letter = letters.get(event.type, "z")
+            if isinstance(event.body, ServerHello) and event.body.retry:
+                letter = "j"
+        elif isinstance(event, ChangeCipherSpecSeen):
+            letter = "i"
+        elif isinstance(event, AlertSeen):
+            letter = "l"
+        elif isinstance(event, ProtectedSeen):
+            if event.content_type == 22:
+                letter = "f"
+            elif event.content_type == 23 and not seen_data[event.direction]:
+                letter, seen_data[event.direction] = "d", True
+        if letter:
+            out.append(letter.upper() if event.direction is CLIENT else letter)
+    return "".join(out[:128])
