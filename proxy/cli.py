@@ -11,7 +11,18 @@ from typing import Annotated
 
 import typer
 
+from analyzers.printable import printable
+from proxy.commands import lab, live
+from proxy.commands.read import read
 from proxy.limits import UsageError
+
+_EXAMPLES = {
+    "tlswhy proxy": "for example: tlswhy proxy broker.example.com:8883",
+    "tlswhy run": "for example: tlswhy run broker.example.com -- mqtt-client {host} {port}",
+    "tlswhy read": "for example: tlswhy read failing.pcapng",
+    "tlswhy lab run": "tlswhy lab list shows the scenarios",
+}
+"""What the line about a missing argument ends with."""
 
 app = typer.Typer(
     name="tlswhy",
@@ -61,6 +72,13 @@ def _tlswhy(
     return 0
 
 
+app.command("demo")(lab.demo)
+app.command("proxy")(live.proxy)
+app.command("run")(live.run)
+app.command("read")(read)
+app.add_typer(lab.lab)
+
+
 def run(argv: list[str]) -> int:
     """Run one command and return its exit code.
 
@@ -81,10 +99,13 @@ def run(argv: list[str]) -> int:
         if not hasattr(error, "format_message"):
             raise
         path = getattr(getattr(error, "ctx", None), "command_path", "tlswhy")
-        return _complain(f"{error.format_message()} ({path} --help shows how)")
+        hint = f"{path} --help shows how"
+        if type(error).__name__ == "MissingParameter":
+            hint = _EXAMPLES.get(path, hint)
+        return _complain(f"{error.format_message()} ({hint})")
     return result if isinstance(result, int) else 0
 
 
 def _complain(message: str) -> int:
-    print(f"tlswhy: {' '.join(message.split())}", file=sys.stderr)
+    print(f"tlswhy: {printable(' '.join(message.split()))}", file=sys.stderr)
     return 2

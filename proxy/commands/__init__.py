@@ -1,0 +1,1 @@
+"""The commands of `tlswhy`: options, help and wiring, one file a group."""

@@ -1,0 +1,211 @@
+"""The command line as a process: exit codes, streams, one line for wrong use."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from proxy import __main__ as entry
+from proxy import cli
+
+COMMANDS = ["demo", "proxy", "run", "lab", "lab list", "lab run"]
+
+
+def tlswhy(
+    *arguments: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "proxy", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+    )
+
+
+@contextmanager
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    done = tlswhy(*command.split(), "--help")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert f"Usage: tlswhy {command}".strip() in done.stdout
+    assert f"  tlswhy {command}".rstrip() in done.stdout.partition("Usage:")[2] or command == "lab"
+    assert "\t" not in done.stdout
+
+
+def test_help_names_every_command_and_no_other() -> None:
+    listed = tlswhy("--help").stdout.partition("Commands:\n")[2].partition("\n\n")[0]
+    names = {line.split()[0] for line in listed.splitlines() if line.startswith("  ")}
+    assert names == {command for command in COMMANDS if " " not in command}
+
+
+def test_short_option_for_help() -> None:
+    assert tlswhy("-h").stdout == tlswhy("--help").stdout
+
+
+def test_no_command_shows_the_help_as_wrong_use() -> None:
+    done = tlswhy()
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Usage: tlswhy" in done.stderr
+
+
+def test_version() -> None:
+    done = tlswhy("--version")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("tlswhy ")
+    assert {line.split()[0] for line in lines[1:]} >= {"Python", "trio", "OpenSSL"}
+
+
+WRONG = [
+    (["nonsense"], "No such command"),
+    (["--nonsense"], "No such option"),
+    (["proxy"], "tlswhy proxy broker.example.com:8883"),
+    (["proxy", "broker:99999"], "1 to 65535"),
+    (["proxy", "bad name"], "HOST[:PORT]"),
+    (["proxy", "mqtt://broker"], "not TLS"),
+    (["proxy", "broker", "--listen", "127.0.0.1:mqtt"], "0 to 65535"),
+    (["proxy", "broker", "--listne", "x"], "No such option"),
+    (["proxy", "broker", "--connect", "a b"], "--connect"),
+    (["proxy", "broker", "--log-size", "1"], "64M"),
+    (["proxy", "broker", "--report-after", "soon"], "--report-after"),
+    (["proxy", "broker", "--redact"], "--bundle"),
+    (["proxy", "broker", "--bundle", "no-such-folder/x.zip"], "no folder"),
+    (["proxy", "broker", "--bundle", "."], "is a folder"),
+    (["proxy", "broker", "--ca-file", "no-such-file.pem"], "No such file"),
+    (["proxy", "127.0.0.1:1", "--listen", "127.0.0.1:0", "--log", "no/such/log"], "no/such/log"),
+    (["run"], "tlswhy run broker.example.com"),
+    (["run", "broker"], "COMMAND"),
+    (["lab"], "tlswhy lab --help"),
+    (["lab", "run"], "tlswhy lab list"),
+    (["lab", "run", "certificate-expird"], "certificate-expired"),
+    (["lab", "list", "--family", "x"], "certificate"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    WRONG,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_use_is_one_line_that_says_what_to_do(
+    arguments: list[str], hint: str, tmp_path: Path
+) -> None:
+    done = tlswhy(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert hint in done.stderr
+    assert done.stderr.startswith("tlswhy: ")
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_in_use_is_one_line() -> None:
+    with taken_port() as port:
+        done = tlswhy("proxy", "127.0.0.1:1", "--listen", f"127.0.0.1:{port}")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert f"127.0.0.1:{port} is in use" in done.stderr
+    assert "--listen" in done.stderr
+
+
+def test_the_proxy_itself_as_broker_is_one_line() -> None:
+    with taken_port() as free:
+        pass
+    done = tlswhy("proxy", f"localhost:{free}", "--listen", f"127.0.0.1:{free}")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "--connect" in done.stderr
+
+
+def test_a_file_without_certificates_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_text("-----BEGIN PRIVATE KEY-----\n", encoding="ascii")
+    done = tlswhy("proxy", "broker", "--ca-file", path)
+    assert done.returncode == 2
+    assert "holds no certificate" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_control_characters_of_an_argument_are_shown_not_obeyed() -> None:
+    done = tlswhy("proxy", "bro\x1b[31mker\r\n")
+    assert done.returncode == 2
+    assert "\x1b" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("json", [True, False])
+def test_the_proxy_stops_cleanly(number: signal.Signals, json: bool) -> None:
+    command = [sys.executable, "-m", "proxy", "proxy", "localhost:1", "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(
+        [*command, *(["--json"] if json else [])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        stream = process.stderr if json else process.stdout
+        assert stream is not None
+        assert "tlswhy listens on 127.0.0.1:" in stream.readline()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "0 connections" in (err if json else out)
+    assert (out if json else err) == ""
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "proxy", "lab", "list"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        assert process.wait(30) == entry.PIPE_CLOSED
+
+
+def test_an_internal_error_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(argv: list[str]) -> int:
+        raise RuntimeError(f"a bug\nin {argv}")
+
+    monkeypatch.setattr(cli, "run", broken)
+    monkeypatch.delenv("TLSWHY_DEBUG", raising=False)
+    assert entry.main(["x"]) == 2
+    message = capsys.readouterr().err
+    assert len(message.splitlines()) == 1
+    assert "RuntimeError: a bug in ['x']" in message
+    assert "TLSWHY_DEBUG=1" in message
+    monkeypatch.setenv("TLSWHY_DEBUG", "1")
+    assert entry.main(["x"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(argv: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "run", interrupted)
+    assert entry.main([]) == entry.INTERRUPTED
