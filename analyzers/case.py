@@ -12,10 +12,9 @@ from analyzers.codepoints.suites import key_exchange
 from analyzers.context import Context
 from analyzers.endings import Ending
 from analyzers.events import AlertSeen, Direction
-from analyzers.extensions import RENEGOTIATION_INFO
 from analyzers.flights import Flights, Sure
 from analyzers.outcome import Outcome
-from analyzers.stacks import HelloShape, StackGuess, guess_client, guess_server
+from analyzers.stacks import HelloShape, ServerShape, Stack, recognise_client, recognise_server
 from analyzers.texts import Meaning, alert_meanings, silent_refuser
 from analyzers.transcript import CLIENT, SERVER, Transcript
 from analyzers.trust import ChainJudgement, judge_chain
@@ -26,7 +25,6 @@ CERTIFICATE_ALERTS = frozenset({42, 43, 44, 45, 46, 48, 111, 113, 114})
 section 6.2 gives them no other use than a certificate."""
 _AMBIGUOUS_ALERTS = frozenset({10, 40, 47, 49, 51, 70, 71, 80})
 """Alerts that one stack or another sends about a certificate, and others about other things."""
-EMPTY_RENEGOTIATION_INFO_SCSV = 0x00FF
 _LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost")
 
 
@@ -137,40 +135,20 @@ class Case:
     # -- stacks ----------------------------------------------------------------------
 
     @cached_property
-    def client_stack(self) -> StackGuess | None:
+    def client_stack(self) -> Stack | None:
         """The client's TLS library, from its hello."""
         hello, event = self.tr.client_hello, self.tr.client_hello_event
         if hello is None or event is None:
             return None
-        read = hello.extensions
-        return guess_client(
-            HelloShape(
-                record_version=event.record_version,
-                legacy_version=hello.legacy_version,
-                cipher_suites=hello.cipher_suites,
-                extensions=hello.extension_types,
-                groups=read.groups,
-                key_shares=read.key_shares,
-                signature_algorithms=read.signature_algorithms,
-                session_id_length=len(hello.session_id),
-                compression_methods=hello.compression_methods,
-                alpn=read.alpn,
-                versions=read.versions,
-                point_formats=read.point_formats,
-                psk_modes=read.psk_modes,
-            )
-        )
+        return recognise_client(HelloShape.of(hello, event.record_version))
 
     @cached_property
-    def server_stack(self) -> StackGuess | None:
+    def server_stack(self) -> Stack | None:
         """The server's TLS library, from its hello."""
-        hello, offer = self.tr.server_hello, self.tr.client_hello
-        if hello is None or offer is None:
+        hello = self.tr.server_hello
+        if hello is None:
             return None
-        offered = set(offer.extension_types)
-        if EMPTY_RENEGOTIATION_INFO_SCSV in offer.cipher_suites:
-            offered.add(RENEGOTIATION_INFO)
-        return guess_server(hello.version, hello.extension_types, offered)
+        return recognise_server(ServerShape.of(hello, self.tr.client_hello))
 
     @cached_property
     def client_family(self) -> str | None:
@@ -185,8 +163,7 @@ class Case:
     @cached_property
     def silent_client(self) -> bool:
         """The client's stack is known to refuse certificates without an alert."""
-        families = self.client_stack.families if self.client_stack else ()
-        return bool(families) and all(silent_refuser(family) for family in families)
+        return bool(silent_refuser(self.client_family))
 
     def meanings(self, code: int | None) -> tuple[Meaning, ...]:
         """What a client alert means from this stack at this step."""

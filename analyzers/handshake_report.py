@@ -29,7 +29,7 @@ from analyzers.events import (
 )
 from analyzers.messages import SERVER_HELLO, ClientHello, ServerHello, changed_fields
 from analyzers.printable import printable, printable_bytes
-from analyzers.stacks import StackGuess
+from analyzers.stacks import Stack
 from analyzers.transcript import CLIENT, SERVER
 from analyzers.x509.certificate import Certificate
 from analyzers.x509.names import read_distinguished_name
@@ -174,7 +174,7 @@ def _client_hello(case: Case) -> r.ClientHelloReport | None:
     )
 
 
-def _stack(guess: StackGuess | None) -> r.StackGuess | None:
+def _stack(guess: Stack | None) -> r.StackGuess | None:
     return r.StackGuess(name=guess.name, certainty=guess.certainty) if guess else None
 
 

@@ -17,7 +17,7 @@ from analyzers.codepoints import AlertDescription
 from analyzers.codepoints.alerts import words
 from analyzers.fixes import fixes_for
 from analyzers.fixes import table as fix_table
-from analyzers.phrases import alert_code, alert_names, alerts_in
+from analyzers.phrases import SpokenAlert, alert_code, alert_names, alerts_in
 from analyzers.printable import printable
 from analyzers.texts import meanings_of
 
@@ -178,26 +178,29 @@ def _rule(asked: str) -> Part | None:
     return None
 
 
-def _alert(code: int, side: str | None = None) -> Part:
-    """An alert in words; with `side` ("client" or "server") only what holds for its sender."""
+def _alert(code: int, sender: str | None = None, phase: str | None = None) -> Part:
+    """An alert in words; with `sender` or `phase` only what holds for those."""
     alert = AlertDescription(code)
     said = words(code)
-    paragraphs = [f"Its sender {said.says}. {said.means}", f"First: {said.check}"]
+    paragraphs = [f"Its sender {said.says}. {said.means}", f"What to check first: {said.check}"]
     windows = next((entry for entry in _table().schannel if code in entry.alerts), None)
     if windows is not None:
         shown = f'"{windows.text}" ({windows.code}, {windows.name})'
         paragraphs.append(f"A Windows program (Schannel) that receives it shows {shown}.")
-    points = []
+    notes: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     rules: dict[str, None] = {}
-    for sender, phases, note, causes in meanings_of(code):
-        if side not in (None, sender):
-            continue
-        who = "broker" if sender == "server" else "client"
-        steps = " or ".join(_STEPS[phase] for phase in phases)
-        points.append(f"From the {who}, {steps}: {note}")
-        rules |= dict.fromkeys(causes)
+    for who, phases, note, causes in meanings_of(code):
+        if sender in (None, who) and (phase is None or phase in phases):
+            notes.setdefault((who, phases), []).append(note)
+            rules |= dict.fromkeys(causes)
     title = f"TLS alert {code}, {alert.label}"
-    return Part(title, tuple(paragraphs), tuple(points), _titles(rules))
+    points = tuple(f"{_where(*key)}: {' '.join(said)}" for key, said in notes.items())
+    return Part(title, tuple(paragraphs), points, _titles(rules))
+
+
+def _where(sender: str, phases: tuple[str, ...]) -> str:
+    steps = " or ".join(_STEPS[phase] for phase in phases)
+    return f"From the {'broker' if sender == 'server' else 'client'}, {steps}"
 
 
 def _titles(rules: Iterable[str]) -> tuple[tuple[str, str], ...]:
@@ -218,7 +221,7 @@ def _bearssl(asked: str) -> Part | None:
     if number < 256 or number >= 768 or not AlertDescription(code).is_known:
         return None
     verb = "received" if number < 512 else "sent"
-    part = _alert(code)
+    part = _alert(code, "server" if number < 512 else "client")
     said = f"256 + n is alert n received, 512 + n is alert n sent: the client {verb} alert {code}."
     title = f"BearSSL error {number}: {part.title}"
     return Part(title, (said, *part.paragraphs), part.points, part.rules)
@@ -259,8 +262,19 @@ def _schannel(entry: _Schannel) -> Part:
 
 def _alert_lines(asked: str) -> Iterator[Part]:
     for spoken in alerts_in(asked):
-        part = _alert(spoken.code, spoken.sender)
+        part = _alert(spoken.code, spoken.sender, _phase(spoken))
+        if not part.points:
+            part = _alert(spoken.code, spoken.sender)
         who = _SPEAKERS[spoken.complaint]
         if spoken.state in _table().erlang:
             who += f' The state "{spoken.state}" means: {_table().erlang[spoken.state]}.'
         yield Part(part.title, (who, *part.paragraphs), part.points, part.rules)
+
+
+def _phase(spoken: SpokenAlert) -> str | None:
+    """The step that a state of Erlang's machine stands for, where it is but one."""
+    if spoken.state in ("hello", "start") and spoken.sender == "server":
+        return "before_server_hello"
+    if spoken.state in ("certify", "wait_cert", "wait_cert_cr", "wait_cv"):
+        return "server_flight" if spoken.sender == "client" else "client_certificate"
+    return "after_handshake" if spoken.state == "connection" else None

@@ -109,7 +109,7 @@ class Half:
 
     def place(self, seq: int, data: bytes | memoryview, cut: int, at: float, frame: int) -> None:
         """Take a segment that may be early, late or known; `cut` bytes of it are missing."""
-        if self.closed is How.FIN:
+        if 0 <= self.fin <= self.offset:
             return
         if self.alternative >= 0 and seq == self.alternative:
             self._take_alternative()

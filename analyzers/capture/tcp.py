@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from math import inf
 
-from analyzers.capture.flows import MASK, Flow, Half, Judge, Shared, Sink
+from analyzers.capture.flows import MASK, MAX_JUMP, Flow, Half, Judge, Shared, Sink
 from analyzers.events import How
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
@@ -29,6 +29,11 @@ def reverse_key(key: bytes) -> bytes:
     """The key of the opposite direction."""
     size = len(key) // 2 - 2
     return key[size : 2 * size] + key[:size] + key[-2:] + key[-4:-2]
+
+
+def _distance(one: int, other: int) -> int:
+    """How far two sequence numbers lie apart, the shorter way around."""
+    return min((one - other) & MASK, (other - one) & MASK)
 
 
 class Streams:
@@ -62,8 +67,8 @@ class Streams:
         self._ports = None if ports is None else {port.to_bytes(2, "big") for port in ports}
         self._hosts = None if hosts is None else frozenset(hosts)
         self._halves: dict[bytes, Half] = {}
-        self._gone: dict[bytes, tuple[int, int]] = {}
-        # Initial sequence number (-1: unknown) and tcp.stream.
+        self._gone: dict[bytes, tuple[int, int, int]] = {}
+        # Initial and next sequence number (-1: unknown), and tcp.stream.
         self._ending: deque[Flow] = deque()
 
     def segment(
@@ -84,7 +89,7 @@ class Streams:
             self.clock = at
         half = self._halves.get(key)
         if half is None or at > half.flow.deadline:
-            half = self._admit(key, seq, flags, at, frame)
+            half = self._admit(key, seq, flags, end - start + cut, at, frame)
             if half is None:
                 return
         flow = half.flow
@@ -150,7 +155,9 @@ class Streams:
             if half is half.flow.first:
                 self._forget(half.flow, How.OPEN)
 
-    def _admit(self, key: bytes, seq: int, flags: int, at: float, frame: int) -> Half | None:
+    def _admit(
+        self, key: bytes, seq: int, flags: int, length: int, at: float, frame: int
+    ) -> Half | None:
         """The half for a key that has none (any more); None: of no interest."""
         if key in self._halves:
             # It has ended, and this packet is the first to come too late.
@@ -160,13 +167,15 @@ class Streams:
         gone = self._gone.get(key)
         if gone is None:
             return self._open(key, seq, flags, at, frame, self._number())
-        if flags & (SYN | ACK) != SYN:
+        base, following, stream = gone
+        if flags & (SYN | ACK) == SYN:
+            # With the same initial number Wireshark goes on with the same tcp.stream.
+            stream = stream if base == seq else self._number()
+        elif not length or flags & RST or following < 0 or _distance(seq, following) < MAX_JUMP:
             return None
-        base, stream = gone
+        # Otherwise these are the bytes of a successor whose SYN was not captured.
         del self._gone[key]
         self._gone.pop(reverse_key(key), None)
-        # With the same initial number Wireshark goes on with the same tcp.stream.
-        stream = stream if base == seq else self._number()
         return self._open(key, seq, flags, at, frame, stream)
 
     def _number(self) -> int:
@@ -179,8 +188,8 @@ class Streams:
         reverse = reverse_key(key)
         if not self._wanted(key) or key == reverse:
             # Remembered all the same, or the stream numbers would not be Wireshark's.
-            self._remember(key, seq if flags & SYN else (seq - 1) & MASK, stream)
-            self._remember(reverse, -1, stream)
+            self._remember(key, seq if flags & SYN else (seq - 1) & MASK, -1, stream)
+            self._remember(reverse, -1, -1, stream)
             return None
         if len(self._halves) >= 2 * MAX_OPEN:
             self.given_up += 1
@@ -245,10 +254,10 @@ class Streams:
         flow.finish(self.clock, how)
         for half in (flow.first, flow.second):
             del self._halves[half.key]
-            self._remember(half.key, half.base, flow.stream)
+            self._remember(half.key, half.base, half.next, flow.stream)
         self.finished.append(flow)
 
-    def _remember(self, key: bytes, base: int, stream: int) -> None:
-        self._gone[key] = (base, stream)
+    def _remember(self, key: bytes, base: int, following: int, stream: int) -> None:
+        self._gone[key] = (base, following, stream)
         if len(self._gone) > MAX_GONE:
             del self._gone[next(iter(self._gone))]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from analyzers.printable import printable
 from analyzers.render.layout import shorten, width_of, wrap
-from analyzers.render.verdict import alert_label, deciding_end
+from analyzers.render.verdict import alert_label, deciding_end, side
 from analyzers.report import AlertReport, CertificateReport, MessageReport, Report, TlsReport
 
 MAX_ROWS = 28
@@ -63,7 +63,7 @@ def lay_out(row: Row, columns: int) -> list[str]:
 def heading(columns: int) -> str:
     """The line over the ladder that names its columns."""
     left = f"  {'ms':>8}  client"
-    return left + " " * max(columns - len(left) - len("server"), 1) + "server"
+    return left + " " * max(columns - len(left) - len("broker"), 1) + "broker"
 
 
 def _time(at_ms: float | None) -> str:
@@ -113,7 +113,7 @@ def _not_tls(report: Report) -> list[Row]:
 def _open_ends(report: Report) -> list[Row]:
     waits = [close for close in report.closes if close.how == "timeout"]
     if waits:
-        who = " and ".join(dict.fromkeys(f"the {close.from_}" for close in waits))
+        who = " and ".join(dict.fromkeys(f"the {side(close.from_)}" for close in waits))
         return [Row(waits[0].at_ms, "", f"(nothing more from {who})", "remark")]
     if any(close.how == "open" for close in report.closes):
         at = max(close.at_ms for close in report.closes)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from analyzers.printable import printable
 from analyzers.render.ladder import heading, ladder, lay_out
 from analyzers.render.layout import justify, shorten, width_of, wrap
-from analyzers.render.verdict import badge, causes, headline
+from analyzers.render.verdict import badge, causes, headline, side
 from analyzers.report import EvidenceReport, FindingReport, FixReport, Report
 
 NARROWEST = 40
@@ -124,7 +124,7 @@ def _life(report: Report) -> list[str]:
     closed = [close for close in report.closes if close.how in ("fin", "rst")]
     if closed:
         how = "reset" if closed[0].how == "rst" else "closed"
-        facts.append(f"{how} by the {closed[0].from_} after {lasted}")
+        facts.append(f"{how} by the {side(closed[0].from_)} after {lasted}")
     else:
         facts.append(f"still open after {lasted}")
     return facts
@@ -179,7 +179,8 @@ def _evidence(evidence: EvidenceReport, columns: int) -> list[str]:
 def _place(evidence: EvidenceReport) -> str:
     parts = []
     message = evidence.message and printable(evidence.message)
-    who = " ".join(part for part in (evidence.from_, message) if part)
+    sender = side(evidence.from_) if evidence.from_ else None
+    who = " ".join(part for part in (sender, message) if part)
     if who:
         parts.append(who)
     if evidence.offset is not None:
@@ -296,7 +297,7 @@ def _stacks(report: Report) -> list[str]:
         facts.append(f"client looks like {stack.name} ({stack.certainty})")
     if tls is not None and tls.server_hello is not None and tls.server_hello.stack is not None:
         stack = tls.server_hello.stack
-        facts.append(f"server looks like {stack.name} ({stack.certainty})")
+        facts.append(f"broker looks like {stack.name} ({stack.certainty})")
     return [printable(fact) for fact in facts]
 
 

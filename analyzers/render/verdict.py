@@ -9,19 +9,19 @@ from analyzers.report import AlertReport, Close, FindingReport, MessageReport, R
 
 _CLIENT_STEPS = {
     "tcp": "The client left before it sent a byte",
-    "before_server_hello": "The client gave up before the server answered",
-    "server_flight": "The client gave up during the server's part of the handshake",
-    "client_certificate": "The client gave up while the server judged its certificate",
+    "before_server_hello": "The client gave up before the broker answered",
+    "server_flight": "The client gave up during the broker's part of the handshake",
+    "client_certificate": "The client gave up while the broker judged its certificate",
     "finished": "The client gave up at the end of the handshake",
     "after_handshake": "The client ended the connection after the handshake",
 }
 _SERVER_STEPS = {
-    "tcp": "The server ended the connection before the client sent a byte",
-    "before_server_hello": "The server refused the ClientHello",
-    "server_flight": "The server gave up in the middle of its own messages",
-    "client_certificate": "The server gave up where it judges the client's certificate",
-    "finished": "The server gave up at the end of the handshake",
-    "after_handshake": "The server ended the connection after the handshake",
+    "tcp": "The broker ended the connection before the client sent a byte",
+    "before_server_hello": "The broker refused the ClientHello",
+    "server_flight": "The broker gave up in the middle of its own messages",
+    "client_certificate": "The broker gave up where it judges the client's certificate",
+    "finished": "The broker gave up at the end of the handshake",
+    "after_handshake": "The broker ended the connection after the handshake",
 }
 # First words that lose their capital after a colon; others may be names ("TLS", "SNI").
 _COMMON_FIRST_WORDS = frozenset(
@@ -58,6 +58,11 @@ def causes(report: Report) -> list[FindingReport]:
     return [finding for finding in report.findings if finding.role == "cause"]
 
 
+def side(sender: str) -> str:
+    """How prose calls a sender: "client" or "broker"."""
+    return "broker" if sender == "server" else sender
+
+
 def alert_label(alert: AlertReport) -> str:
     """The alert's IANA name with its number, or that it is encrypted."""
     if alert.name is None:
@@ -80,18 +85,18 @@ def _step(report: Report) -> str:
         return "The connection was never made"
     if outcome.failed_by == "client":
         if outcome.phase == "server_flight" and tls and _saw_certificate(tls.messages):
-            return "The client gave up after the server's certificate"
+            return "The client gave up after the broker's certificate"
         if outcome.phase == "before_server_hello" and report.server_protocol not in ("tls", "none"):
             return "The client gave up when the answer was not TLS"
         return _CLIENT_STEPS.get(outcome.phase or "", "The client gave up")
     if outcome.failed_by == "server":
         if outcome.phase == "before_server_hello" and report.protocol not in ("tls", "none"):
-            return "The server hung up on bytes that are not TLS"
+            return "The broker hung up on bytes that are not TLS"
         if outcome.phase == "client_certificate" and tls and tls.client_auth.sent == "empty":
-            return "The server gave up when no client certificate came"
+            return "The broker gave up when no client certificate came"
         if outcome.phase == "client_certificate" and tls and tls.client_auth.sent == "certificate":
-            return "The server gave up after the client's certificate"
-        return _SERVER_STEPS.get(outcome.phase or "", "The server gave up")
+            return "The broker gave up after the client's certificate"
+        return _SERVER_STEPS.get(outcome.phase or "", "The broker gave up")
     return "The connection failed"
 
 
