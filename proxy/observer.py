@@ -129,6 +129,8 @@ class Observer:
 
     async def explain(self) -> None:
         """Explain what the sessions emit, until `finish` and everything is explained."""
+        # The first explanation should not wait for a second of imports.
+        await trio.to_thread.run_sync(_get_ready)
         async for snapshot in self._receive:
             try:
                 report = await trio.to_thread.run_sync(_explain, snapshot)
@@ -144,6 +146,10 @@ class Observer:
     def finish(self) -> None:
         """No session will emit anything any more: let `explain` end."""
         self._send.close()
+
+
+def _get_ready() -> None:
+    import analyzers.diagnose  # noqa: F401  (for its side effect on the next import)
 
 
 def _explain(snapshot: Snapshot) -> Report:

@@ -142,7 +142,8 @@ class Output:
         """Say what there was."""
         stats = proxy.stats()
         outcomes = ", ".join(f"{n} {_words(name)}" for name, n in self.outcomes.most_common())
-        lines = [f"{stats.accepted} connections" + (f": {outcomes}" if outcomes else "")]
+        plural = "" if stats.accepted == 1 else "s"
+        lines = [f"{stats.accepted} connection{plural}" + (f": {outcomes}" if outcomes else "")]
         lines += [f"  {count:>5} {rule}" for rule, count in self.rules.most_common()]
         for count, what in (
             (stats.refused, "refused because too many were open"),
