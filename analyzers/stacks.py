@@ -7,7 +7,7 @@ data, in `data/stacks.toml`, with the source of each line.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -15,13 +15,15 @@ from typing import Literal
 
 import msgspec
 
-from analyzers.codepoints import GREASE_16, CipherSuite
+from analyzers.codepoints import GREASE_16, CipherSuite, ExtensionType
 from analyzers.codepoints.suites import key_exchange
+from analyzers.messages import ClientHello, ServerHello
 
 Certainty = Literal["likely", "possible"]
 
 _SCSV = int(CipherSuite.TLS_EMPTY_RENEGOTIATION_INFO_SCSV)
 _SIGNALLING = frozenset((_SCSV, int(CipherSuite.TLS_FALLBACK_SCSV)))
+_RENEGOTIATION_INFO = int(ExtensionType.RENEGOTIATION_INFO)
 _MIN_SCHEMES = 4
 """A shorter list of signature schemes was restricted by the user: its order says nothing."""
 
@@ -48,9 +50,52 @@ class HelloShape:
     point_formats: tuple[int, ...] = ()
     psk_modes: tuple[int, ...] = ()
 
+    @classmethod
+    def of(cls, hello: ClientHello, record_version: int) -> HelloShape:
+        """The shape of a parsed ClientHello."""
+        known = hello.extensions
+        return cls(
+            record_version=record_version,
+            legacy_version=hello.legacy_version,
+            cipher_suites=hello.cipher_suites,
+            extensions=hello.extension_types,
+            groups=known.groups,
+            key_shares=known.key_shares,
+            signature_algorithms=known.signature_algorithms,
+            session_id_length=len(hello.session_id),
+            compression_methods=hello.compression_methods,
+            alpn=known.alpn,
+            versions=known.versions,
+            point_formats=known.point_formats,
+            psk_modes=known.psk_modes,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerShape:
+    """What of a ServerHello depends on the library that wrote it."""
+
+    version: int
+    """The chosen one."""
+    extensions: tuple[int, ...]
+    """In wire order."""
+    offered: frozenset[int]
+    """The types of the ClientHello's extensions, so that an absent answer means something;
+    a renegotiation signalling suite counts as renegotiation_info."""
+
+    @classmethod
+    def of(cls, hello: ServerHello, client_hello: ClientHello | None) -> ServerShape:
+        """The shape of a parsed ServerHello that answers `client_hello`."""
+        offered: frozenset[int] = frozenset()
+        if client_hello is not None:
+            offered = frozenset(client_hello.extension_types)
+            if _SCSV in client_hello.cipher_suites:
+                offered |= {_RENEGOTIATION_INFO}
+        return cls(version=hello.version, extensions=hello.extension_types, offered=offered)
+
 
 @dataclass(frozen=True, slots=True)
-class StackGuess:
+class Stack:
     """A library that writes such hellos."""
 
     name: str
@@ -91,7 +136,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     tls13_only: bool = False
 
 
-class Stack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One entry of the data."""
 
     name: str
@@ -108,9 +153,9 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Stacks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The data, as `data/stacks.toml` has it."""
 
-    libraries: dict[str, tuple[Stack, ...]]
-    client: tuple[Stack, ...]
-    server: tuple[Stack, ...]
+    libraries: dict[str, tuple[Entry, ...]]
+    client: tuple[Entry, ...]
+    server: tuple[Entry, ...]
 
 
 @lru_cache(maxsize=1)
@@ -121,35 +166,30 @@ def load() -> Stacks:
 
 
 @lru_cache(maxsize=256)
-def guess_client(shape: HelloShape) -> StackGuess | None:
+def recognise_client(shape: HelloShape) -> Stack | None:
     """Say which library wrote a ClientHello; None where no entry fits."""
-    return next(iter(matches(shape)), None)
+    return next(matches(shape), None)
 
 
-def matches(shape: HelloShape) -> Iterable[StackGuess]:
+def matches(shape: HelloShape) -> Iterator[Stack]:
     """Every entry that fits a ClientHello, the most special first."""
     stacks = load()
     features = _Features(shape)
-    for stack in stacks.client:
-        if features.fit(stack.match):
-            yield StackGuess(_name(stack, features, stacks), stack.certainty, stack.families)
+    for entry in stacks.client:
+        if features.fit(entry.match):
+            yield Stack(_name(entry, features, stacks), entry.certainty, entry.families)
 
 
-def guess_server(
-    version: int, extensions: Sequence[int], offered: Iterable[int]
-) -> StackGuess | None:
+def recognise_server(shape: ServerShape) -> Stack | None:
     """Say which library wrote a ServerHello; None where it cannot be told.
 
-    `version` is the chosen one: only up to TLS 1.2 the extensions tell enough.
-    `offered` are the types of the ClientHello's extensions; a renegotiation signalling
-    suite counts as the extension 65281.
+    Only up to TLS 1.2 the extensions tell enough, and only beside what was offered.
     """
-    if not 0x0301 <= version <= 0x0303:
+    if not 0x0301 <= shape.version <= 0x0303:
         return None
-    known = frozenset(offered)
-    for stack in load().server:
-        if stack.offered <= known and _extensions_fit(stack.match, extensions):
-            return StackGuess(stack.name, stack.certainty, stack.families)
+    for entry in load().server:
+        if entry.offered <= shape.offered and _extensions_fit(entry.match, shape.extensions):
+            return Stack(entry.name, entry.certainty, entry.families)
     return None
 
 
@@ -219,13 +259,13 @@ class _Features:
         )
 
 
-def _name(stack: Stack, features: _Features, stacks: Stacks) -> str:
-    if stack.library is None:
-        return stack.name
+def _name(entry: Entry, features: _Features, stacks: Stacks) -> str:
+    if entry.library is None:
+        return entry.name
     version = next(
-        entry.name for entry in stacks.libraries[stack.library] if features.fit(entry.match)
+        version.name for version in stacks.libraries[entry.library] if features.fit(version.match)
     )
-    return f"{stack.name} ({version})" if stack.name else version
+    return f"{entry.name} ({version})" if entry.name else version
 
 
 def _real(values: Iterable[int]) -> tuple[int, ...]:

@@ -18,7 +18,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzers.codepoints import GREASE_16
-from analyzers.stacks import HelloShape, guess_client, guess_server, load, matches
+from analyzers.extensions import Extension, Extensions
+from analyzers.messages import ClientHello, ServerHello
+from analyzers.stacks import (
+    HelloShape,
+    ServerShape,
+    load,
+    matches,
+    recognise_client,
+    recognise_server,
+)
 
 DATA = Path(__file__).parent / "data"
 FAMILIES = {
@@ -40,6 +49,14 @@ def shape_of(row: dict[str, Any]) -> HelloShape:
     return HelloShape(**fields, alpn=tuple(name.encode() for name in row["alpn"]))
 
 
+def answer(version: int, kinds: tuple[int, ...], offered: tuple[int, ...]) -> ServerShape:
+    return ServerShape(version=version, extensions=kinds, offered=frozenset(offered))
+
+
+def answer_of(row: dict[str, Any]) -> ServerShape:
+    return answer(row["version"], tuple(row["extensions"]), tuple(row["offered"]))
+
+
 CLIENTS = [(row["stack"], row["family"], shape_of(row)) for row in read("hellos.jsonl")]
 SERVERS = read("server_hellos.jsonl")
 
@@ -50,13 +67,13 @@ def sample(stack: str) -> HelloShape:
 
 def test_table_of_clients() -> None:
     for stack, _, shape in CLIENTS:
-        guess = guess_client(shape)
+        guess = recognise_client(shape)
         print(f"{stack[:56]:56} {guess.name if guess else '-'} {guess.families if guess else ''}")
 
 
 @pytest.mark.parametrize(("stack", "family", "shape"), CLIENTS)
 def test_measured_clients_are_recognised(stack: str, family: str, shape: HelloShape) -> None:
-    guess = guess_client(shape)
+    guess = recognise_client(shape)
     assert guess is not None
     assert family in guess.families
     # Where the entry is sure of one family, nothing later in the data may disagree with
@@ -67,14 +84,14 @@ def test_measured_clients_are_recognised(stack: str, family: str, shape: HelloSh
 
 @pytest.mark.parametrize("row", SERVERS, ids=lambda row: row["stack"][:20])
 def test_measured_servers_are_recognised_or_not_named(row: dict[str, Any]) -> None:
-    guess = guess_server(row["version"], row["extensions"], row["offered"])
+    guess = recognise_server(answer_of(row))
     assert guess is None or row["family"] in guess.families
 
 
 def test_table_of_servers() -> None:
     named = set()
     for row in SERVERS:
-        guess = guess_server(row["version"], row["extensions"], row["offered"])
+        guess = recognise_server(answer_of(row))
         print(f"{row['stack'][:56]:56} {row['version']:04x} {guess.name if guess else '-'}")
         if guess:
             named.add(guess.name)
@@ -98,14 +115,14 @@ def test_table_of_servers() -> None:
     ],
 )
 def test_names(stack: str, name: str) -> None:
-    guess = guess_client(sample(stack))
+    guess = recognise_client(sample(stack))
     assert guess is not None
     assert guess.name == name
 
 
 def test_every_program_that_looks_alike_is_listed() -> None:
-    node = guess_client(sample("MQTT.js 5"))
-    core = guess_client(sample("MQTTnet 4.3.7.1207 / .NET Core"))
+    node = recognise_client(sample("MQTT.js 5"))
+    core = recognise_client(sample("MQTTnet 4.3.7.1207 / .NET Core"))
     assert node is not None
     assert core is not None
     assert (node.family, node.families) == ("node", ("node",))
@@ -221,7 +238,7 @@ PUBLISHED = [
 
 @pytest.mark.parametrize(("family", "name", "shape"), PUBLISHED)
 def test_published_hellos(family: str, name: str, shape: HelloShape) -> None:
-    guess = guess_client(shape)
+    guess = recognise_client(shape)
     if family == "nss":
         # Firefox orders its schemes unlike tstclnt: better silent than wrong.
         assert guess is None
@@ -246,7 +263,7 @@ def test_bearssl_and_mbedtls_3_by_their_sources() -> None:
         extensions=(0, 16, 10, 13, 11, 22, 23, 35),
     )
     for shape, family in ((bear, "bearssl"), (esp, "mbedtls")):
-        guess = guess_client(shape)
+        guess = recognise_client(shape)
         assert guess is not None
         assert (guess.family, guess.certainty) == (family, "possible")
 
@@ -260,7 +277,7 @@ def test_bearssl_and_mbedtls_3_by_their_sources() -> None:
     ],
 )
 def test_later_versions_of_go(shares: tuple[int, ...], kinds: tuple[int, ...], name: str) -> None:
-    guess = guess_client(replace(sample("Go crypto/tls"), groups=shares, extensions=kinds))
+    guess = recognise_client(replace(sample("Go crypto/tls"), groups=shares, extensions=kinds))
     assert guess is not None
     assert guess.name == f"Go crypto/tls {name}"
 
@@ -268,20 +285,20 @@ def test_later_versions_of_go(shares: tuple[int, ...], kinds: tuple[int, ...], n
 def test_openssl_3_2() -> None:
     shape = sample("MQTT.js 5.16.0 / Node.js v24")
     older = tuple(s for s in shape.signature_algorithms if s >> 8 != 9)
-    guess = guess_client(replace(shape, signature_algorithms=older, groups=(29, 23, 30, 256)))
+    guess = recognise_client(replace(shape, signature_algorithms=older, groups=(29, 23, 30, 256)))
     assert guess is not None
     assert guess.name == "Node.js (OpenSSL 3.2 to 3.4)"
 
 
 def test_groups_of_the_users_choice_leave_the_version_open() -> None:
-    guess = guess_client(replace(sample("paho"), groups=(29,)))
+    guess = recognise_client(replace(sample("paho"), groups=(29,)))
     assert guess is not None
     assert guess.name == "Python ssl (OpenSSL 1.1.1 or 3.x)"
 
 
 def test_suites_of_the_users_choice_leave_the_program_open() -> None:
     for stack in ("MQTT.js 5", "MQTTnet 4.3.7.1207 / .NET 8", "openssl s_client", "paho"):
-        guess = guess_client(replace(sample(stack), cipher_suites=(0xC02F, 0x00FF)))
+        guess = recognise_client(replace(sample(stack), cipher_suites=(0xC02F, 0x00FF)))
         assert guess is not None
         assert guess.families == ("openssl", "node", "dotnet")
         assert guess.certainty == "possible"
@@ -307,8 +324,8 @@ def test_suites_of_the_users_choice_leave_the_program_open() -> None:
 )
 def test_near_misses(stack: str, changes: dict[str, Any]) -> None:
     shape = sample(stack)
-    before = guess_client(shape)
-    after = guess_client(replace(shape, **changes))
+    before = recognise_client(shape)
+    after = recognise_client(replace(shape, **changes))
     assert before is not None
     assert after is None or not set(after.families) & set(before.families)
 
@@ -320,19 +337,19 @@ def test_order_is_what_tells_openssl_and_content_what_tells_rustls() -> None:
         shuffled = list(shape.extensions)
         while tuple(shuffled) == shape.extensions:
             rng.shuffle(shuffled)
-        guess = guess_client(replace(shape, extensions=tuple(shuffled)))
+        guess = recognise_client(replace(shape, extensions=tuple(shuffled)))
         assert (guess is not None) is told
 
 
 def test_a_server_is_not_judged_by_what_the_client_never_offered() -> None:
     # mosquitto answering Go, which offers neither tickets nor extended master secret,
     # looks as RabbitMQ does.
-    assert guess_server(0x0303, (65281, 11), (0, 10, 11, 13, 65281)) is None
-    rabbit = guess_server(0x0303, (65281, 11), (0, 10, 11, 13, 23, 35, 65281))
+    assert recognise_server(answer(0x0303, (65281, 11), (0, 10, 11, 13, 65281))) is None
+    rabbit = recognise_server(answer(0x0303, (65281, 11), (0, 10, 11, 13, 23, 35, 65281)))
     assert rabbit is not None
     assert rabbit.family == "erlang"
-    assert guess_server(0x0304, (65281, 11), (0, 10, 11, 13, 23, 35, 65281)) is None
-    assert guess_server(0x0303, (), (23, 35, 65281)) is None
+    assert recognise_server(answer(0x0304, (65281, 11), (0, 10, 11, 13, 23, 35, 65281))) is None
+    assert recognise_server(answer(0x0303, (), (23, 35, 65281))) is None
 
 
 # -- the data --------------------------------------------------------------------------
@@ -356,7 +373,7 @@ def test_every_library_has_a_last_entry_that_always_fits() -> None:
         assert [entry.name for entry in entries if entry.match == type(entry.match)()] == [
             entries[-1].name
         ]
-    assert guess_client(empty) is None
+    assert recognise_client(empty) is None
 
 
 CODES = st.integers(0, 0xFFFF)
@@ -378,10 +395,10 @@ def test_any_hello_is_survived(
         extensions=tuple(kinds),
         signature_algorithms=tuple(schemes),
     )
-    guess = guess_client(shape)
+    guess = recognise_client(shape)
     if guess:
         assert set(guess.families) <= FAMILIES
-    guess_server(0x0303, kinds, kinds)
+    recognise_server(answer(0x0303, tuple(kinds), tuple(kinds)))
 
 
 @given(st.sampled_from(CLIENTS), st.sampled_from(sorted(GREASE_16)), st.integers(0, 5))
@@ -391,7 +408,7 @@ def test_grease_changes_nothing(case: tuple[str, str, HelloShape], grease: int, 
     def greased(values: tuple[int, ...]) -> tuple[int, ...]:
         return (*values[:place], grease, *values[place:])
 
-    assert guess_client(shape) == guess_client(
+    assert recognise_client(shape) == recognise_client(
         replace(
             shape,
             cipher_suites=greased(shape.cipher_suites),
@@ -400,3 +417,43 @@ def test_grease_changes_nothing(case: tuple[str, str, HelloShape], grease: int, 
             signature_algorithms=greased(shape.signature_algorithms),
         )
     )
+
+
+def test_shapes_of_parsed_hellos() -> None:
+    shape = sample("JSSE")
+    hello = ClientHello(
+        legacy_version=shape.legacy_version,
+        random=bytes(32),
+        session_id=bytes(shape.session_id_length),
+        cipher_suites=shape.cipher_suites,
+        compression_methods=shape.compression_methods,
+        raw_extensions=tuple(Extension(kind, b"", 0) for kind in shape.extensions),
+        extensions=Extensions(
+            groups=shape.groups,
+            point_formats=shape.point_formats,
+            signature_algorithms=shape.signature_algorithms,
+            alpn=shape.alpn,
+            versions=shape.versions,
+            key_shares=shape.key_shares,
+            psk_modes=shape.psk_modes,
+        ),
+        faults=(),
+    )
+    assert HelloShape.of(hello, shape.record_version) == shape
+    back = ServerHello(
+        legacy_version=0x0303,
+        random=bytes(32),
+        session_id=b"",
+        cipher_suite=0xC02F,
+        compression_method=0,
+        raw_extensions=tuple(Extension(kind, b"", 0) for kind in (65281, 11)),
+        extensions=Extensions(),
+        faults=(),
+    )
+    # JSSE offers renegotiation_info as a cipher suite.
+    assert 65281 not in hello.extension_types
+    assert ServerShape.of(back, hello).offered == {*shape.extensions, 65281}
+    rabbit = recognise_server(ServerShape.of(back, hello))
+    assert rabbit is not None
+    assert rabbit.family == "erlang"
+    assert recognise_server(ServerShape.of(back, None)) is None
