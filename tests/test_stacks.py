@@ -317,6 +317,7 @@ def test_suites_of_the_users_choice_leave_the_program_open() -> None:
         ("gnutls-cli", {"psk_modes": (0, 1)}),
         ("rustls", {"psk_modes": (0, 1)}),
         ("Mbed TLS", {"session_id_length": 7}),
+        ("Botan", {"groups": (0x001C, 0x001D)}),
         ("wolfSSL", {"point_formats": (0, 1)}),
         ("Erlang", {"cipher_suites": (0x1302, 0x1301, 0xC02C, 0x00FF)}),
         ("tlslite", {"cipher_suites": (0xC02C, 0x00FF, 0xC030)}),
@@ -453,6 +454,8 @@ def test_shapes_of_parsed_hellos() -> None:
     # JSSE offers renegotiation_info as a cipher suite.
     assert 65281 not in hello.extension_types
     assert ServerShape.of(back, hello).offered == {*shape.extensions, 65281}
+    without = replace(hello, cipher_suites=(0xC02F,))
+    assert 65281 not in ServerShape.of(back, without).offered
     rabbit = recognise_server(ServerShape.of(back, hello))
     assert rabbit is not None
     assert rabbit.family == "erlang"
