@@ -2,22 +2,40 @@
 
 from analyzers.rules import (
     certificate,
+    chain,
     client_certificate,
+    naming,
     negotiation,
     notes,
+    protocol,
     psk,
+    reach,
     session,
     transport,
+    version,
 )
 from analyzers.rules._rule import Rule, declared
 
-FAMILIES = (negotiation, certificate, client_certificate, psk, transport, session, notes)
+FAMILIES = (
+    version,
+    negotiation,
+    naming,
+    certificate,
+    chain,
+    client_certificate,
+    psk,
+    reach,
+    protocol,
+    transport,
+    session,
+    notes,
+)
+_ORDER = {family.__name__.rpartition(".")[2]: place for place, family in enumerate(FAMILIES)}
 
 
 def catalogue() -> tuple[Rule, ...]:
     """Every rule, in catalogue order."""
-    order = {family.__name__.rpartition(".")[2]: n for n, family in enumerate(FAMILIES)}
-    return tuple(sorted(declared(), key=lambda rule: order[rule.family]))
+    return tuple(sorted(declared(), key=lambda rule: _ORDER[rule.family]))
 
 
 __all__ = ["Rule", "catalogue"]

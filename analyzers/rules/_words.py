@@ -9,7 +9,7 @@ from analyzers.codepoints import AlertDescription, CipherSuite, ProtocolVersion,
 from analyzers.codepoints.alerts import words
 from analyzers.endings import Ending
 from analyzers.events import AlertSeen, Direction, Event, HandshakeSeen, ProtectedSeen
-from analyzers.finding import Evidence
+from analyzers.finding import Certainty, Evidence, Finding
 from analyzers.messages import ClientHello, ServerHello
 from analyzers.transcript import CLIENT, Transcript
 
@@ -109,3 +109,31 @@ def suites_place(hello: ClientHello) -> tuple[int, int]:
     """Offset and length of cipher_suites in a ClientHello, header included."""
     start = 4 + 2 + 32 + 1 + len(hello.session_id)
     return start, 2 + 2 * len(hello.cipher_suites)
+
+
+def cause(
+    identifier: str,
+    title: str,
+    explanation: str,
+    *evidence: Evidence,
+    certainty: Certainty = "certain",
+    weight: int = 50,
+) -> Finding:
+    """A cause, in the order in which a sentence about it is read."""
+    return Finding(
+        rule=identifier,
+        role="cause",
+        certainty=certainty,
+        title=title,
+        explanation=explanation,
+        evidence=evidence,
+        weight=weight,
+    )
+
+
+def gone(case: Case, way: object, kinds: tuple[str, ...], *phases: str) -> Ending | None:
+    """The first ending, if it is of this side, this kind and in one of these phases."""
+    end = case.ending
+    if end is None or end.direction is not way or end.kind not in kinds:
+        return None
+    return end if case.phase in phases else None

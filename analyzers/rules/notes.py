@@ -74,36 +74,6 @@ def alert_misleads(case: Case) -> Iterator[Finding]:
 
 
 @rule("notes", note=True)
-def version_agreed(case: Case) -> Iterator[Finding]:
-    """The TLS version is not the reason, although the alert says so.
-
-    What it means:
-        protocol_version from the client is about the version only if the version that
-        the broker chose had not been offered.
-    On the wire:
-        supported_versions (or legacy_version) of the ClientHello against the ServerHello.
-    What to do:
-        Leave the version settings alone.
-
-    References:
-        RFC 8446 section 6.2 (https://www.rfc-editor.org/rfc/rfc8446#section-6.2)
-    """
-    refusal, hello, client = case.server_refused, case.tr.server_hello, case.tr.client_hello
-    if refusal is None or hello is None or client is None or refusal.alert != PROTOCOL_VERSION:
-        return
-    if Offer.of(client).has_version(hello.version):
-        event = case.tr.server_hello_event
-        yield Finding(
-            rule="version-server-too-old",
-            role="ruled_out",
-            certainty="certain",
-            title="Not the TLS version",
-            explanation=f"The client offered {version(hello.version)} and the broker chose it.",
-            evidence=(at_event(event, version(hello.version)),) if event is not None else (),
-        )
-
-
-@rule("notes", note=True)
 def client_points_at_proxy_name(case: Case) -> Iterator[Finding]:
     """The client was pointed at this proxy by the proxy's name.
 
