@@ -25,7 +25,7 @@ LONGEST_TEXT = 20_000
 """Characters of a pasted text that are looked at."""
 MAX_PARTS = 4
 MAX_SUGGESTIONS = 4
-MAX_RULES = 6
+MAX_RULES = 8
 
 CAPTURE = (
     "To be sure, let tlswhy see the handshake: tlswhy proxy BROKER, or "
@@ -120,9 +120,10 @@ def explain_text(text: str) -> Explanation | None:
     """
     asked = text.strip()[:LONGEST_TEXT]
     rule = _rule(asked)
-    if rule is not None:
-        return Explanation((rule,), None)
     alert = alert_code(asked)
+    # "certificate-expired" is the rule, "certificate_expired" and the words are the alert.
+    if rule is not None and ("-" in asked or alert is None):
+        return Explanation((rule,), None)
     if alert is not None:
         return Explanation((_alert(alert),), CAPTURE)
     number = _bearssl(asked)
@@ -182,20 +183,23 @@ def _alert(code: int, sender: str | None = None, phase: str | None = None) -> Pa
     """An alert in words; with `sender` or `phase` only what holds for those."""
     alert = AlertDescription(code)
     said = words(code)
-    paragraphs = [f"Its sender {said.says}. {said.means}", f"What to check first: {said.check}"]
+    paragraphs = [f"Its sender {said.says}. {said.means}", f"What to look at: {said.check}"]
     windows = next((entry for entry in _table().schannel if code in entry.alerts), None)
     if windows is not None:
         shown = f'"{windows.text}" ({windows.code}, {windows.name})'
         paragraphs.append(f"A Windows program (Schannel) that receives it shows {shown}.")
     notes: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    rules: dict[str, None] = {}
-    for who, phases, note, causes in meanings_of(code):
+    causes: list[tuple[str, ...]] = []
+    for who, phases, note, rules in meanings_of(code):
         if sender in (None, who) and (phase is None or phase in phases):
             notes.setdefault((who, phases), []).append(note)
-            rules |= dict.fromkeys(causes)
+            causes.append(rules)
     title = f"TLS alert {code}, {alert.label}"
     points = tuple(f"{_where(*key)}: {' '.join(said)}" for key, said in notes.items())
-    return Part(title, tuple(paragraphs), points, _titles(rules))
+    # The likeliest cause of each case before anybody's second one.
+    first = dict.fromkeys(rules[0] for rules in causes)
+    others = dict.fromkeys(rule for rules in causes for rule in rules[1:])
+    return Part(title, tuple(paragraphs), points, _titles(first | others))
 
 
 def _where(sender: str, phases: tuple[str, ...]) -> str:

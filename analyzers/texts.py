@@ -107,12 +107,10 @@ def known_alert_codes() -> frozenset[int]:
 
 
 def meanings_of(code: int) -> tuple[tuple[str, tuple[str, ...], str, tuple[str, ...]], ...]:
-    """All that is known of an alert: (sender, phases, note, rules), in the table's order."""
-    return tuple(
-        (row.sender, row.phases, row.note, row.rules)
-        for row in _table().meaning
-        if row.code == code
-    )
+    """All that is known of an alert: (sender, phases, note, rules), the general first."""
+    rows = [row for row in _table().meaning if row.code == code]
+    rows.sort(key=lambda row: ANY_STACK not in row.stacks)
+    return tuple((row.sender, row.phases, row.note, row.rules) for row in rows)
 
 
 def _stack(family: str | None) -> _Stack:

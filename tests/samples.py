@@ -268,7 +268,7 @@ def misleading_alert() -> shape.Report:
         findings=[
             finding(
                 "certificate-bad-signature",
-                "The server certificate's signature does not verify",
+                "The broker certificate's signature does not verify",
                 'The certificate says that it was signed by "CN=Example Root", and that CA is in '
                 "the chain, but the signature does not verify under that CA's key. The CA was "
                 "probably created anew under its old name, or the certificate was damaged. Every "
@@ -293,13 +293,14 @@ def misleading_alert() -> shape.Report:
                 fixes=[
                     fix(
                         "MQTTnet",
-                        "nothing to change: the certificate is at fault. To see the reason on "
+                        "Nothing to change: the certificate is at fault. To see the reason on "
                         "the client, log sslPolicyErrors in WithCertificateValidationHandler.",
                     ),
                     fix(
                         "RabbitMQ",
-                        "issue the server certificate again with the CA of ssl_options.cacertfile, "
-                        "put both in place and run: rabbitmqctl eval 'ssl:clear_pem_cache().'",
+                        "Issue the broker's certificate again with the CA of "
+                        "ssl_options.cacertfile, put both in place and run: "
+                        "rabbitmqctl eval 'ssl:clear_pem_cache().'",
                     ),
                 ],
                 references=["RFC 5280 section 6.1.3"],
@@ -307,7 +308,7 @@ def misleading_alert() -> shape.Report:
             finding(
                 "version-server-too-old",
                 "Not a version problem, although the alert says protocol_version",
-                "The server chose TLS 1.2, and the client had offered TLS 1.2.",
+                "The broker chose TLS 1.2, and the client had offered TLS 1.2.",
                 role="ruled_out",
             ),
             finding(
@@ -367,10 +368,10 @@ def missing_client_certificate() -> shape.Report:
         findings=[
             finding(
                 "client-certificate-missing",
-                "The server asked for a client certificate and the client sent none",
-                "In TLS 1.3 the client believes that it is connected before the server has "
+                "The broker asked for a client certificate and the client sent none",
+                "In TLS 1.3 the client believes that it is connected before the broker has "
                 "looked at its certificate, so the program sees the refusal only on its first "
-                "read. The server's flight has five encrypted records, so it holds a "
+                "read. The broker's flight has five encrypted records, so it holds a "
                 "CertificateRequest; the client's answer of 25 bytes has just the size of a "
                 "Certificate message without a certificate.",
                 certainty="likely",
@@ -389,7 +390,7 @@ def missing_client_certificate() -> shape.Report:
             ),
             finding(
                 "client-certificate-refused",
-                "The server refused the client's certificate",
+                "The broker refused the client's certificate",
                 "An alert hides in the last record; its name is encrypted.",
                 certainty="possible",
             ),
@@ -446,7 +447,7 @@ def silent_server() -> shape.Report:
         findings=[
             finding(
                 "server-silent",
-                "The server never answered the ClientHello",
+                "The broker never answered the ClientHello",
                 "TCP works, so something accepts connections on this port. It may wait for "
                 "another protocol, be overloaded, or never have got the whole hello.",
                 certainty="likely",

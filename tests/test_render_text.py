@@ -88,7 +88,7 @@ def _replace(report: shape.Report, words: dict[str, str]) -> shape.Report:
 
 def test_the_verdict_comes_first() -> None:
     lines = render_text(samples.misleading_alert()).splitlines()
-    assert lines[1].startswith("FAILED  The client gave up after the server's certificate")
+    assert lines[1].startswith("FAILED  The client gave up after the broker's certificate")
     assert in_words(samples.misleading_alert()).index("FAILED") < in_words(
         samples.misleading_alert()
     ).index("ClientHello")
@@ -119,7 +119,7 @@ def test_an_open_and_a_reset_connection_say_so() -> None:
     )
     closes = [samples.close("server", "rst", 12.0)]
     text = in_words(samples.report(closes=closes, mqtt=mqtt))
-    assert "MQTT CONNECT sent; reset by the server after 12.3 ms." in text
+    assert "MQTT CONNECT sent; reset by the broker after 12.3 ms." in text
 
 
 def test_a_refusal_after_the_handshake_gets_the_full_story() -> None:
@@ -139,7 +139,7 @@ def test_a_failure_without_a_cause_admits_it() -> None:
         outcome=samples.outcome(status="failed", failed_by="server", phase="finished")
     )
     assert headline(report) == (
-        "The server gave up at the end of the handshake. What was seen does not show why."
+        "The broker gave up at the end of the handshake. What was seen does not show why."
     )
     assert "Why\n" not in render_text(report)
 
