@@ -120,7 +120,7 @@ async def run_command(
             log.close()
     if code is None:
         return _cannot_start(options.command[0], stderr)
-    if not ended:
+    if not proxy.stats().accepted:
         say(
             f"the command made no connection to {listener}: write {{host}} and {{port}} where it "
             "takes the broker's host and port (or let it read TLSWHY_HOST and TLSWHY_PORT)"

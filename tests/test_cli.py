@@ -16,7 +16,7 @@ import pytest
 from proxy import __main__ as entry
 from proxy import cli
 
-COMMANDS = ["demo", "proxy", "run", "lab", "lab list", "lab run"]
+COMMANDS = ["demo", "proxy", "run", "read", "lab", "lab list", "lab run"]
 
 
 def tlswhy(
@@ -93,6 +93,13 @@ WRONG = [
     (["proxy", "127.0.0.1:1", "--listen", "127.0.0.1:0", "--log", "no/such/log"], "no/such/log"),
     (["run"], "tlswhy run broker.example.com"),
     (["run", "broker"], "COMMAND"),
+    (["read"], "tlswhy read failing.pcapng"),
+    (["read", "no-such-file.pcap"], "no-such-file.pcap"),
+    (["read", "no-such-*.pcap"], "no file matches"),
+    (["read", "."], "is a folder"),
+    (["read", "x.pcap", "--host", "broker.example.com"], "not an IP address"),
+    (["read", "x.pcap", "--port", "0"], "--port"),
+    (["read", "x.pcap", "--redact"], "--bundle"),
     (["lab"], "tlswhy lab --help"),
     (["lab", "run"], "tlswhy lab list"),
     (["lab", "run", "certificate-expird"], "certificate-expired"),

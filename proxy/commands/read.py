@@ -102,8 +102,9 @@ def read(
         interrupted = True
     if interrupted or len(names) > len(problems):
         run.summary(len(names), interrupted=interrupted)
+    problems += run.bugs
     for problem in problems:
-        print(f"tlswhy: {printable(problem)}", file=sys.stderr)
+        print(f"tlswhy: {printable(' '.join(problem.split()))}", file=sys.stderr)
     if bundle is not None:
         options.finish_bundle(bundle, run.kept, redact=redact)
     if interrupted:
@@ -148,6 +149,8 @@ class _Run:
 
     def __init__(self, *, json: bool, failures: bool, keep: bool) -> None:
         self.rules: Counter[str] = Counter()
+        self.bugs: list[str] = []
+        """What is wrong with us."""
         self.kept: deque[Case] = deque(maxlen=Limits().bundled if keep else 0)
         self._statuses: Counter[str] = Counter()
         self._seen: dict[tuple[object, ...], int] = {}
@@ -165,13 +168,20 @@ class _Run:
             CannotRead: the file cannot be read any further.
         """
         from analyzers.diagnose import explain
-
         from proxy.bundle import Case
 
         try:
             for transcript, context in connections:
-                report = explain(transcript, context)
                 self._number += 1
+                try:
+                    report = explain(transcript, context)
+                except Exception as error:
+                    # One connection that we fail on must not hide the others.
+                    self.bugs.append(
+                        f"connection {self._number} of {context.name} (stream {context.stream}) "
+                        f"could not be explained, a bug: {type(error).__name__}: {error}"
+                    )
+                    continue
                 self._statuses[report.outcome.status] += 1
                 if report.verdict is not None:
                     self.rules[report.verdict.rule] += 1
