@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from analyzers.course import Data, Flights, Sure
 from analyzers.endings import Ending
 from analyzers.events import Direction, How
-from analyzers.flights import Data, Flights, Sure
 from analyzers.transcript import CLIENT, SERVER
 
 Course = Literal[

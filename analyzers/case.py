@@ -10,9 +10,9 @@ from analyzers.certificates import read_certificate, verify_server_key_exchange
 from analyzers.codepoints import ProtocolVersion, label
 from analyzers.codepoints.suites import key_exchange
 from analyzers.context import Context
+from analyzers.course import Flights, Sure
 from analyzers.endings import Ending
 from analyzers.events import AlertSeen, Direction
-from analyzers.flights import Flights, Sure
 from analyzers.outcome import Outcome
 from analyzers.stacks import HelloShape, ServerShape, Stack, recognise_client, recognise_server
 from analyzers.texts import Meaning, alert_meanings, silent_refuser

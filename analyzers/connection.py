@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import deque
 
-from analyzers.codepoints.suites import key_exchange
 from analyzers.errors import Malformed, ParseError
 from analyzers.events import (
     AlertSeen,
@@ -32,26 +31,9 @@ from analyzers.events import (
     SkippedSeen,
     StoppedSeen,
 )
-from analyzers.handshake import HandshakeReader, RawMessage
-from analyzers.messages import (
-    CERTIFICATE,
-    CERTIFICATE_REQUEST,
-    CERTIFICATE_VERIFY,
-    CLIENT_HELLO,
-    CLIENT_KEY_EXCHANGE,
-    HELLO_RETRY_REQUEST_DRAFT,
-    SERVER_HELLO,
-    SERVER_KEY_EXCHANGE,
-    ServerHello,
-    is_tls13,
-    read_certificate,
-    read_certificate_request,
-    read_certificate_verify,
-    read_client_hello,
-    read_client_key_exchange,
-    read_server_hello,
-    read_server_key_exchange,
-)
+from analyzers.handshake import RawMessage
+from analyzers.lane import Lane
+from analyzers.messages import CLIENT_HELLO, SERVER_HELLO, ServerHello, is_tls13, read_body
 from analyzers.plaintext import looks_like_tls, recognise
 from analyzers.records import (
     ALERT,
@@ -60,9 +42,8 @@ from analyzers.records import (
     HANDSHAKE,
     HEARTBEAT,
     Record,
-    RecordReader,
 )
-from analyzers.transcript import CLIENT, SERVER, Pending, Transcript
+from analyzers.transcript import CLIENT, SERVER, Transcript
 
 MAX_HANDSHAKE_BYTES = 2 << 20
 """Handshake bytes kept for a connection, both directions together."""
@@ -72,60 +53,6 @@ MAX_TAIL = 64
 """Record lengths kept from its end."""
 MAX_PREFIX = 4096
 """Bytes looked at to recognise what is not TLS."""
-
-
-class _Lane:
-    """One direction."""
-
-    __slots__ = (
-        "bytes",
-        "ccs",
-        "chunk",
-        "dead",
-        "direction",
-        "ended",
-        "handshake",
-        "prefix",
-        "record_at",
-        "record_chunk",
-        "records",
-        "skipped",
-        "sniffed",
-        "start",
-    )
-
-    def __init__(self, direction: Direction, *, start: bool) -> None:
-        self.direction = direction
-        self.start = start
-        self.records = RecordReader(synced=start)
-        self.handshake = HandshakeReader()
-        self.prefix = bytearray()
-        self.sniffed = not start
-        self.dead = False
-        self.ccs = False
-        self.bytes = 0
-        self.skipped = 0
-        self.ended: How | None = None
-        self.chunk = 0
-        self.record_chunk = 0
-        self.record_at = 0.0
-
-    def pending(self) -> Pending | None:
-        partial = self.records.partial
-        kind, length, had, offset = self.handshake.pending
-        if partial is None and not had:
-            if self.prefix and not self.sniffed:
-                return Pending(None, None, len(self.prefix), None, None, 0, 0)
-            return None
-        return Pending(
-            partial.content_type if partial else HANDSHAKE,
-            partial.length if partial else None,
-            partial.had if partial else 0,
-            kind,
-            length,
-            had,
-            offset if had else partial.offset if partial else 0,
-        )
 
 
 class Connection:
@@ -144,8 +71,8 @@ class Connection:
         """
         self._opened_at = opened_at
         self._lanes = {
-            CLIENT: _Lane(CLIENT, start=client_start),
-            SERVER: _Lane(SERVER, start=server_start),
+            CLIENT: Lane(CLIENT, start=client_start),
+            SERVER: Lane(SERVER, start=server_start),
         }
         self._events: list[Event] = []
         self._tail: deque[Event] = deque()
@@ -282,7 +209,7 @@ class Connection:
                     self.stop("more messages than are kept", event.at)
                     return
 
-    def _sniff(self, lane: _Lane, at: float, frame: int | None, *, final: bool) -> bytes:
+    def _sniff(self, lane: Lane, at: float, frame: int | None, *, final: bool) -> bytes:
         """Decide whether a direction speaks TLS; returns the bytes to read as TLS."""
         while lane.prefix:
             data = bytes(lane.prefix)
@@ -316,7 +243,7 @@ class Connection:
             lane.records.offset += found.consumed
         return b""
 
-    def _records(self, lane: _Lane, data: bytes, at: float, frame: int | None) -> None:
+    def _records(self, lane: Lane, data: bytes, at: float, frame: int | None) -> None:
         if lane.records.partial is None:
             lane.record_chunk, lane.record_at = lane.chunk, at
         done, fault = lane.records.feed(data)
@@ -338,7 +265,7 @@ class Connection:
                 )
             )
 
-    def _pass_over(self, lane: _Lane, count: int, at: float, frame: int | None) -> None:
+    def _pass_over(self, lane: Lane, count: int, at: float, frame: int | None) -> None:
         if not lane.sniffed:
             lane.sniffed = True
             lane.prefix.clear()
@@ -349,7 +276,7 @@ class Connection:
         if record is not None:
             self._record(lane, record, at, frame)
 
-    def _record(self, lane: _Lane, record: Record, at: float, frame: int | None) -> None:
+    def _record(self, lane: Lane, record: Record, at: float, frame: int | None) -> None:
         kind = record.content_type
         if kind == APPLICATION_DATA:
             # Up to the ServerHello only 0-RTT data looks like this.
@@ -384,7 +311,7 @@ class Connection:
                 )
             )
 
-    def _is_protected(self, lane: _Lane, record: Record) -> bool:
+    def _is_protected(self, lane: Lane, record: Record) -> bool:
         """Whether a handshake record is unreadable: after a real ChangeCipherSpec.
 
         In TLS 1.3 a ChangeCipherSpec means nothing, and the second ClientHello follows
@@ -399,7 +326,7 @@ class Connection:
         return not (whole and body[0] in (CLIENT_HELLO, SERVER_HELLO))
 
     def _protected(
-        self, lane: _Lane, record: Record, at: float, frame: int | None, *, offered: bool
+        self, lane: Lane, record: Record, at: float, frame: int | None, *, offered: bool
     ) -> None:
         if not offered:
             self._finished[lane.direction] = True
@@ -415,7 +342,7 @@ class Connection:
             )
         )
 
-    def _alert(self, lane: _Lane, record: Record, at: float, frame: int | None) -> None:
+    def _alert(self, lane: Lane, record: Record, at: float, frame: int | None) -> None:
         body = record.fragment
         # Encrypted ones are longer; before protection several may share a record.
         clear = len(body) == 2 or (len(body) % 2 == 0 and not lane.ccs and len(body) <= 8)
@@ -436,7 +363,7 @@ class Connection:
             if pair is not None and (pair[0] == 2 or is_tls13(self._version or 0)):
                 self._failed = True
 
-    def _handshake(self, lane: _Lane, record: Record, at: float, frame: int | None) -> None:
+    def _handshake(self, lane: Lane, record: Record, at: float, frame: int | None) -> None:
         done, fault = lane.handshake.feed(
             record.fragment,
             offset=record.offset + 5,
@@ -453,7 +380,7 @@ class Connection:
             self._fault(lane, fault, record, at, frame)
 
     def _fault(
-        self, lane: _Lane, fault: Malformed, record: Record, at: float, frame: int | None
+        self, lane: Lane, fault: Malformed, record: Record, at: float, frame: int | None
     ) -> None:
         lane.dead = True
         self._add(
@@ -467,7 +394,7 @@ class Connection:
             )
         )
 
-    def _message(self, lane: _Lane, message: RawMessage, at: float, frame: int | None) -> None:
+    def _message(self, lane: Lane, message: RawMessage, at: float, frame: int | None) -> None:
         self._kept += len(message.raw)
         if self._kept > MAX_HANDSHAKE_BYTES:
             self.stop(f"more than {MAX_HANDSHAKE_BYTES} handshake bytes", at)
@@ -475,7 +402,13 @@ class Connection:
         body: object = None
         fault: ParseError | None = None
         try:
-            body = self._parse(lane.direction, message)
+            body = read_body(
+                message.type,
+                message.raw,
+                record_version=message.record_version,
+                version=self._version,
+                suite=self._suite,
+            )
         except ParseError as error:
             fault = error
         if isinstance(body, ServerHello):
@@ -498,24 +431,3 @@ class Connection:
                 first_at=message.first_at,
             )
         )
-
-    def _parse(self, direction: Direction, message: RawMessage) -> object:
-        raw, kind = message.raw, message.type
-        version = self._version if self._version is not None else message.record_version
-        if kind == CLIENT_HELLO:
-            return read_client_hello(raw)
-        if kind == SERVER_HELLO or (kind == HELLO_RETRY_REQUEST_DRAFT and self._version is None):
-            return read_server_hello(raw)
-        if is_tls13(version):
-            return None
-        if kind == CERTIFICATE:
-            return read_certificate(raw)
-        if kind == CERTIFICATE_REQUEST:
-            return read_certificate_request(raw, version)
-        if kind == CERTIFICATE_VERIFY:
-            return read_certificate_verify(raw, version)
-        if kind == SERVER_KEY_EXCHANGE and self._version is not None:
-            return read_server_key_exchange(raw, version, key_exchange(self._suite) or "")
-        if kind == CLIENT_KEY_EXCHANGE and self._version is not None and direction is CLIENT:
-            return read_client_key_exchange(raw, key_exchange(self._suite) or "")
-        return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from analyzers.course import Flights
 from analyzers.events import AlertSeen, ClosedSeen, Direction, How
-from analyzers.flights import Flights
 
 CLOSE_NOTIFY, USER_CANCELED, NO_RENEGOTIATION = 0, 90, 100
 _POLITE = (CLOSE_NOTIFY, USER_CANCELED)

@@ -6,12 +6,9 @@ from analyzers import fingerprints
 from analyzers import report as r
 from analyzers.case import Case
 from analyzers.codepoints import (
-    AlertDescription,
-    AlertLevel,
     CipherSuite,
     CompressionMethod,
     ExtensionType,
-    HandshakeType,
     NamedGroup,
     ProtocolVersion,
     PskKeyExchangeMode,
@@ -19,22 +16,19 @@ from analyzers.codepoints import (
     label,
     labels,
 )
+from analyzers.course_report import alerts, history, messages
 from analyzers.events import (
     AlertSeen,
     ChangeCipherSpecSeen,
-    Event,
     HandshakeSeen,
-    HeartbeatSeen,
     ProtectedSeen,
 )
-from analyzers.messages import SERVER_HELLO, ClientHello, ServerHello, changed_fields
+from analyzers.messages import SERVER_HELLO, ServerHello, changed_fields
 from analyzers.printable import printable, printable_bytes
 from analyzers.stacks import Stack
-from analyzers.transcript import CLIENT, SERVER
+from analyzers.transcript import SERVER
 from analyzers.x509.certificate import Certificate
 from analyzers.x509.names import read_distinguished_name
-
-MAX_MESSAGES = 320
 
 
 def build_tls(case: Case) -> r.TlsReport | None:
@@ -52,7 +46,7 @@ def build_tls(case: Case) -> r.TlsReport | None:
         cipher=label(CipherSuite, server.cipher_suite) if server else None,
         group=_group(case),
         alpn=_first_alpn(server) if server else None,
-        history=_history(case),
+        history=history(case),
         resumption=_resumption(case),
         psk=r.Psk(
             offered=bool(hello and hello.extensions.psk_identities),
@@ -77,17 +71,13 @@ def build_tls(case: Case) -> r.TlsReport | None:
             alpn=None,
             certificate_message_length=flights.server_certificate,
         ),
-        alerts=_alerts(case),
-        messages=_messages(case),
+        alerts=alerts(case),
+        messages=messages(case),
     )
 
 
 def _version(number: int) -> str:
     return label(ProtocolVersion, number)
-
-
-def _ms(case: Case, event: Event) -> float:
-    return round(max(0.0, event.at - case.context.start) * 1000, 3)
 
 
 def _group(case: Case) -> str | None:
@@ -133,7 +123,7 @@ def _client_hello(case: Case) -> r.ClientHelloReport | None:
     if hello is None or event is None:
         return None
     read = hello.extensions
-    ja3_string, ja3 = fingerprints.ja3(
+    ja3, ja3_string = fingerprints.ja3(
         hello.legacy_version,
         hello.cipher_suites,
         hello.extension_types,
@@ -206,7 +196,7 @@ def _server_hello(case: Case) -> r.ServerHelloReport | None:
     if hello is None or event is None:
         return None
     shares = hello.extensions.key_shares
-    _, ja3s = fingerprints.ja3s(hello.legacy_version, hello.cipher_suite, hello.extension_types)
+    ja3s, _ = fingerprints.ja3s(hello.legacy_version, hello.cipher_suite, hello.extension_types)
     return r.ServerHelloReport(
         record_version=_version(event.record_version),
         legacy_version=_version(hello.legacy_version),
@@ -288,164 +278,3 @@ def _request(case: Case) -> r.CertificateRequestReport | None:
         signature_algorithms=labels(SignatureScheme, request.signature_algorithms),
         authorities=[printable(name.text) if name else "unreadable" for name in names],
     )
-
-
-def _alerts(case: Case) -> list[r.AlertReport]:
-    hidden = {index: sure for index, _, sure in case.flights.hidden_alerts}
-    found: list[r.AlertReport] = []
-    gone: set[str] = set()
-    deciding = case.ending
-    for index, event in enumerate(case.tr.events):
-        if not isinstance(event, AlertSeen) and index not in hidden:
-            continue
-        sender: r.Sender = "client" if event.direction is CLIENT else "server"
-        other = "server" if sender == "client" else "client"
-        reaction = deciding is not None and index > deciding.index and other in gone
-        if isinstance(event, AlertSeen) and event.description is not None:
-            polite = event.description in (0, 90)
-            found.append(
-                r.AlertReport(
-                    from_=sender,
-                    level=label(AlertLevel, event.level) if event.level is not None else None,
-                    code=event.description,
-                    name=label(AlertDescription, event.description),
-                    kind="close_notify" if polite else "error",
-                    encrypted=False,
-                    record_length=event.record_length,
-                    reaction=reaction,
-                    certainty="certain",
-                    at_ms=_ms(case, event),
-                )
-            )
-        elif isinstance(event, AlertSeen | ProtectedSeen):
-            found.append(
-                r.AlertReport(
-                    from_=sender,
-                    level=None,
-                    code=None,
-                    name=None,
-                    kind=_hidden_kind(case, index),
-                    encrypted=True,
-                    record_length=event.record_length,
-                    reaction=reaction,
-                    certainty=hidden.get(index, "certain"),
-                    at_ms=_ms(case, event),
-                )
-            )
-        gone.add(sender)
-    return found
-
-
-def _hidden_kind(case: Case, index: int) -> r.AlertKind:
-    """An encrypted alert before the handshake is over can only be an error."""
-    deciding = case.ending
-    first = deciding is not None and deciding.index == index
-    early = case.phase in ("server_flight", "client_certificate", "finished")
-    return "error" if first and early else "unknown"
-
-
-_RECORDS = {20: "change_cipher_spec", 21: "alert", 22: "handshake", 23: "application_data"}
-
-
-def _messages(case: Case) -> list[r.MessageReport]:
-    found: list[r.MessageReport] = []
-    named = _names(case)
-    for index, event in enumerate(case.tr.events[:MAX_MESSAGES]):
-        sender: r.Sender = "client" if event.direction is CLIENT else "server"
-        if isinstance(event, HandshakeSeen):
-            record, encrypted, length = "handshake", False, len(event.raw)
-            name = _handshake_name(event)
-        elif isinstance(event, ChangeCipherSpecSeen):
-            record, encrypted, length, name = "change_cipher_spec", False, 1, "ChangeCipherSpec"
-        elif isinstance(event, AlertSeen):
-            record, encrypted, length = "alert", event.encrypted, event.record_length
-            name = (
-                label(AlertDescription, event.description)
-                if event.description is not None
-                else "encrypted alert"
-            )
-        elif isinstance(event, ProtectedSeen):
-            record, encrypted, length = (
-                _RECORDS.get(event.content_type, "unknown"),
-                True,
-                event.record_length,
-            )
-            name = named.get(index, "encrypted")
-        elif isinstance(event, HeartbeatSeen):
-            record, encrypted, length, name = "heartbeat", False, event.record_length, "heartbeat"
-        else:
-            continue
-        found.append(
-            r.MessageReport(
-                from_=sender,
-                record=record,
-                name=name,
-                length=length,
-                at_ms=_ms(case, event),
-                encrypted=encrypted,
-            )
-        )
-    return found
-
-
-def _handshake_name(event: HandshakeSeen) -> str:
-    if isinstance(event.body, ServerHello) and event.body.retry:
-        return "HelloRetryRequest"
-    if isinstance(event.body, ClientHello):
-        return "ClientHello"
-    spelled = label(HandshakeType, event.type)
-    return "".join(part.capitalize() for part in spelled.split("_"))
-
-
-def _names(case: Case) -> dict[int, str]:
-    """What the protected records are, where their place or length tells."""
-    flights = case.flights
-    named = dict.fromkeys(flights.tickets, "session ticket")
-    for index, _, _ in flights.hidden_alerts:
-        named[index] = "alert"
-    if flights.client_finished is not None:
-        coalesced = case.tr.tls13 and flights.client_finished == flights.second_flight
-        with_certificate = coalesced and flights.sent not in (None, "none")
-        named[flights.client_finished] = (
-            "Certificate to Finished" if with_certificate else "Finished"
-        )
-        if case.tr.tls13 and flights.second_flight is not None and not coalesced:
-            empty = flights.sent == "empty"
-            named[flights.second_flight] = "empty Certificate" if empty else "Certificate"
-    if flights.server_finished is not None:
-        named[flights.server_finished] = "Finished"
-    for index, _ in flights.data:
-        named[index] = "data"
-    return named
-
-
-def _history(case: Case) -> str:
-    """Zeek's ssl_history: a letter a message, capitals from the client.
-
-    c ClientHello, s ServerHello, j HelloRetryRequest, x Certificate, r CertificateRequest,
-    k ServerKeyExchange or ClientKeyExchange, t NewSessionTicket, n ServerHelloDone,
-    y CertificateVerify, i ChangeCipherSpec, f Finished (protected handshake), l alert,
-    d data, h HelloRequest, u CertificateStatus.
-    """
-    letters = {0: "h", 1: "c", 2: "s", 4: "t", 11: "x", 12: "k", 13: "r", 14: "n", 15: "y"}
-    letters |= {16: "k", 20: "f", 22: "u"}
-    out: list[str] = []
-    seen_data = {CLIENT: False, SERVER: False}
-    for event in case.tr.events:
-        letter = ""
-        if isinstance(event, HandshakeSeen):
-            letter = letters.get(event.type, "z")
-            if isinstance(event.body, ServerHello) and event.body.retry:
-                letter = "j"
-        elif isinstance(event, ChangeCipherSpecSeen):
-            letter = "i"
-        elif isinstance(event, AlertSeen):
-            letter = "l"
-        elif isinstance(event, ProtectedSeen):
-            if event.content_type == 22:
-                letter = "f"
-            elif event.content_type == 23 and not seen_data[event.direction]:
-                letter, seen_data[event.direction] = "d", True
-        if letter:
-            out.append(letter.upper() if event.direction is CLIENT else letter)
-    return "".join(out[:128])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+from analyzers.codepoints.suites import key_exchange
 from analyzers.errors import ParseError
 from analyzers.extensions import (
     ENCRYPTED_CLIENT_HELLO,
@@ -151,13 +152,6 @@ class CertificateVerify:
 
     signature_scheme: int | None
     signature: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Opaque:
-    """A message whose content nobody needs."""
-
-    body: bytes
 
 
 def _open(raw: bytes, struct: str) -> Reader:
@@ -310,3 +304,35 @@ def changed_fields(first: ClientHello, second: ClientHello) -> tuple[str, ...]:
         if before.get(kind) != after.get(kind)
     ]
     return tuple(names)
+
+
+def read_body(
+    kind: int, raw: bytes, *, record_version: int, version: int | None, suite: int
+) -> object:
+    """Read a message by its type; None where nobody needs its content.
+
+    `version` and `suite` are those of the ServerHello (None and 0 before it): they decide
+    the form of what follows.
+
+    Raises:
+        ParseError: the message is malformed.
+    """
+    if kind == CLIENT_HELLO:
+        return read_client_hello(raw)
+    if kind == SERVER_HELLO or (kind == HELLO_RETRY_REQUEST_DRAFT and version is None):
+        return read_server_hello(raw)
+    agreed = version if version is not None else record_version
+    if is_tls13(agreed):
+        return None
+    if kind == CERTIFICATE:
+        return read_certificate(raw)
+    if kind == CERTIFICATE_REQUEST:
+        return read_certificate_request(raw, agreed)
+    if kind == CERTIFICATE_VERIFY:
+        return read_certificate_verify(raw, agreed)
+    exchange = key_exchange(suite) if version is not None else None
+    if kind == SERVER_KEY_EXCHANGE and exchange is not None:
+        return read_server_key_exchange(raw, agreed, exchange)
+    if kind == CLIENT_KEY_EXCHANGE and exchange is not None:
+        return read_client_key_exchange(raw, exchange)
+    return None

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from analyzers.application import Application, read_application
+from analyzers.course import Flights, Sure
 from analyzers.endings import Ending, endings
 from analyzers.events import Direction, How, ProtectedSeen
-from analyzers.flights import Flights, Sure, read_flights
+from analyzers.flights import read_flights
 from analyzers.records import HANDSHAKE
 from analyzers.transcript import CLIENT, SERVER, Transcript
 
