@@ -24,8 +24,7 @@ class Limits:
 
     Memory of a connection: nothing while it idles but two tasks; while a reader is
     slow, at most `read_ahead` + one chunk in each direction, (256 + 64) KiB * 2 by
-    default; for the analysis the buffers of `analyzers.connection.Connection`; and for
-    `--bundle` at most `handshake_kept`.
+    default; and for the analysis what `analyzers.connection.Connection` keeps.
     """
 
     connections: int = 4096
@@ -53,8 +52,6 @@ class Limits:
     attempt_delay: float = 0.25
     """Seconds until the broker's next address is tried beside the one that has not
     answered (RFC 8305, section 5)."""
-    handshake_kept: int = 256 * KIB
-    """Bytes of a connection's handshake, both directions, kept for `--bundle`."""
     settle: float = 0.3
     """Seconds between the end of a handshake and its report on the terminal: a refusal
     that follows at once, as in TLS 1.3, is then part of the report."""

@@ -51,18 +51,16 @@ async def open_proxy(
     told: Hints | None = None,
     limits: Limits | None = None,
     report_after: float = 10.0,
-    keep_chunks: bool = False,
     on_explained: Callable[[Explained], None] | None = None,
     log: Callable[[str], None] | None = None,
     wrap_tap: Callable[[Accepted, Tap], Tap] | None = None,
 ) -> AsyncIterator[Proxy]:
     """Run a proxy before `broker` for as long as the block lasts.
 
-    `address` is where to connect, if not to the broker's name. `keep_chunks` keeps the
-    handshakes' bytes in the snapshots. `on_explained` is called for every explanation,
-    also those that come before the connection has ended. `log` gets the proxy's own
-    messages, a line a call; by default they go to stderr. `wrap_tap` may put a tap of its
-    own before each connection's, to see the bytes too.
+    `address` is where to connect, if not to the broker's name. `on_explained` is called
+    for every explanation, also those that come before the connection has ended. `log`
+    gets the proxy's own messages, a line a call; by default they go to stderr. `wrap_tap`
+    may put a tap of its own before each connection's, to see the bytes too.
 
     Resource handling: when the block is left, connections that are still open are cut
     (`Proxy.relay.drain` has more patience), explained and then offered in `finished`,
@@ -100,7 +98,6 @@ async def open_proxy(
         hints=told if told is not None else Hints(),
         limits=bounds,
         report_after=report_after,
-        keep_chunks=keep_chunks,
     )
 
     def make_tap(accepted: Accepted) -> Tap:

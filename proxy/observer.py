@@ -55,7 +55,6 @@ class Observer:
         hints: Hints,
         limits: Limits,
         report_after: float,
-        keep_chunks: bool,
     ) -> None:
         """`explained` is called in trio's thread, in the order of the snapshots."""
         self.dropped = 0
@@ -68,7 +67,6 @@ class Observer:
         self._hints = hints
         self._limits = limits
         self._report_after = report_after
-        self._keep_chunks = keep_chunks
         self._unsettled: dict[int, Session] = {}
         self._awaited = trio.Event()
         self._send, self._receive = trio.open_memory_channel[Snapshot](limits.waiting_reports)
@@ -93,7 +91,6 @@ class Observer:
             emit=self._take,
             limits=self._limits,
             report_after=self._report_after,
-            keep_chunks=self._keep_chunks,
         )
         self._unsettled[accepted.number] = session
         self._awaited.set()
@@ -134,14 +131,13 @@ class Observer:
         async for snapshot in self._receive:
             try:
                 report = await trio.to_thread.run_sync(_explain, snapshot)
+                self._explained(Explained(snapshot, report))
             except Exception:
                 self.failed += 1
                 self._log(
                     f"connection {snapshot.number} could not be explained (a bug):\n"
                     + traceback.format_exc()
                 )
-            else:
-                self._explained(Explained(snapshot, report))
 
     def finish(self) -> None:
         """No session will emit anything any more: let `explain` end."""

@@ -59,7 +59,6 @@ async def serve(
                 told=options.hints,
                 limits=limits,
                 report_after=options.report_after,
-                keep_chunks=options.bundle,
                 on_explained=out.explained,
                 log=out.say,
             ) as proxy:

@@ -21,18 +21,6 @@ from proxy.tap import Accepted, Endpoint, Why
 
 Moment = Literal["stalled", "settled", "closed"]
 
-_TLS_CONTENT_TYPES = range(20, 25)
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Handshake bytes as one read gave them."""
-
-    direction: Direction
-    at: float
-    """Seconds since the Unix epoch (UTC)."""
-    data: bytes
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
@@ -43,10 +31,6 @@ class Snapshot:
     moment: Moment
     transcript: Transcript
     context: Context
-    chunks: tuple[Chunk, ...]
-    """The bytes of the handshake, as long as they are TLS and within the limit."""
-    chunks_complete: bool
-    """False where bytes of the handshake were not kept."""
 
 
 class Session:
@@ -66,7 +50,6 @@ class Session:
         emit: Callable[[Snapshot], None],
         limits: Limits,
         report_after: float,
-        keep_chunks: bool = False,
     ) -> None:
         """`context.start` is the wall time at which the connection was accepted."""
         self.number = accepted.number
@@ -81,12 +64,7 @@ class Session:
         self._broken = False
         self.settled = False
         """The handshake is over, one way or the other."""
-        self._chunks: list[Chunk] = []
-        self._room = limits.handshake_kept if keep_chunks else 0
-        self._keeping = dict.fromkeys(Direction, keep_chunks)
-        self._begun: set[Direction] = set()
         self._ended: set[Direction] = set()
-        self._complete = keep_chunks
 
     def connected(self, server: Endpoint, at: float) -> None:
         """The broker has accepted the connection; the wait for the handshake begins."""
@@ -101,7 +79,6 @@ class Session:
         """Take bytes; False once the analysis has broken down."""
         if self._broken:
             return False
-        self._keep(direction, data, at)
         try:
             self._connection.receive(direction, data, at + self._to_epoch)
         except Exception as error:
@@ -165,7 +142,6 @@ class Session:
             return
         if self._connection.settled:
             self.settled = True
-            self._keeping = dict.fromkeys(Direction, False)
             self.due = at + self._limits.settle
         elif self.due is not None:  # once said to be stalled, not again for the same handshake
             self.due = at + self._report_after
@@ -174,28 +150,10 @@ class Session:
         self._broken = True
         self._connection.stop(reason, at + self._to_epoch)
 
-    def _keep(self, direction: Direction, data: memoryview, at: float) -> None:
-        """Keep handshake bytes. What is not TLS may hold a password and is never kept."""
-        if not self._keeping[direction]:
-            return
-        if direction not in self._begun:
-            self._begun.add(direction)
-            if data[0] not in _TLS_CONTENT_TYPES:
-                self._keeping[direction] = self._complete = False
-                return
-        if len(data) > self._room:
-            self._keeping = dict.fromkeys(Direction, False)
-            self._complete = False
-            return
-        self._room -= len(data)
-        self._chunks.append(Chunk(direction, at + self._to_epoch, bytes(data)))
-
     def _snapshot(self, moment: Moment, transcript: Transcript) -> Snapshot:
         return Snapshot(
             number=self.number,
             moment=moment,
             transcript=transcript,
             context=self._context,
-            chunks=tuple(self._chunks),
-            chunks_complete=self._complete,
         )
