@@ -18,10 +18,13 @@ __all__ = ["FAMILIES", "UnknownScenario", "catalogue", "find", "run"]
 FAMILIES = (
     "healthy",
     "negotiation",
+    "psk",
     "certificate",
+    "chain",
     "refused",
     "client-certificate",
     "transport",
+    "interrupted",
     "mqtt",
 )
 """The families in teaching order; each is the file of its scenarios."""

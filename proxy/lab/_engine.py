@@ -1,4 +1,4 @@
-"""TLS over any trio stream, with what went wrong put on the wire as real programs do it.
+"""TLS over a trio socket, with what went wrong put on the wire as real programs do it.
 
 trio's own SSLStream drops the alert of a failed handshake, and the alert is what the
 lab is about. Two engines serve here: Python's `ssl`, which is what MQTT clients in
@@ -192,7 +192,7 @@ class TlsStream:
     the engine wants to say of a failure is sent before the exception leaves.
     """
 
-    def __init__(self, stream: trio.abc.Stream, engine: Engine) -> None:
+    def __init__(self, stream: trio.SocketStream, engine: Engine) -> None:
         self.stream = stream
         self.engine = engine
 

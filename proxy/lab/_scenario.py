@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, Unpack
 
 from proxy.lab.authority import BROKER_NAME, Authority, Identity
-from proxy.lab.encrypted import EncryptedAlertClient
+from proxy.lab.encrypted import EncryptedAlertClient, RenegotiatingClient
 from proxy.lab.peers import (
     Peer,
     Script,
@@ -61,6 +61,8 @@ class Plan:
     clients: tuple[Peer, ...]
     """Clients that come one after the other; the last one's connection is explained."""
     broker_name: str
+    broker_address: str | None
+    """Where the proxy looks for the broker; None: where this run's broker listens."""
     expected: Expected
 
 
@@ -74,6 +76,7 @@ class Lab(Authority):
     def __init__(self, at: float) -> None:
         super().__init__(at)
         self.broker_name = BROKER_NAME
+        self.broker_address: str | None = None
         self._broker: Peer | None = None
         self._clients: list[Peer] = []
 
@@ -106,6 +109,10 @@ class Lab(Authority):
         """Send a TLS 1.3 client that refuses the broker with this alert, encrypted."""
         self._clients.append(EncryptedAlertClient(alert=alert, says=says))
 
+    def renegotiating_client(self) -> None:
+        """Send a TLS 1.2 client that begins a second handshake inside the session."""
+        self._clients.append(RenegotiatingClient())
+
     def established(self, *, also: Sequence[str] = ()) -> Expected:
         """The verdict "nothing is wrong"."""
         return Expected(
@@ -116,7 +123,7 @@ class Lab(Authority):
         self,
         rule: str | None,
         *,
-        by: Side,
+        by: Side | None,
         phase: Phase,
         status: Status = "failed",
         also: Sequence[str] = (),
@@ -131,6 +138,7 @@ class Lab(Authority):
             broker=self._broker,
             clients=tuple(self._clients),
             broker_name=self.broker_name,
+            broker_address=self.broker_address,
             expected=expected,
         )
 
@@ -149,7 +157,7 @@ class Scenario:
     lesson: str
     """The rest of the docstring: what happens, why, and what to see on the wire."""
     near_miss: tuple[str, ...]
-    """Rules that this scenario resembles and whose findings it must not cause."""
+    """Rules that this scenario resembles and that must not be named as a likely cause."""
     build: Build
 
     def plan(self, at: float) -> Plan:

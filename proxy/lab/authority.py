@@ -70,8 +70,8 @@ class Oddities(TypedDict, total=False):
     path_length: int | None
     signs_certificates: bool
     """keyCertSign in the key usage."""
-    digital_signature: bool
-    """digitalSignature in the key usage."""
+    signs: bool
+    """digitalSignature and keyEncipherment in the key usage, as a TLS peer's key needs."""
     signature: SignatureKind
     signed_by: Identity
     """Whose key signs instead of the named issuer's: the signature will not verify."""
@@ -245,6 +245,27 @@ def damaged(identity: Identity) -> Identity:
     return Identity(broken, identity.key, identity.issuer)
 
 
+def revocation_list(
+    issuer: Identity, revoked: Sequence[Identity]
+) -> x509.CertificateRevocationList:
+    """A CRL of this CA, as old and as lasting as the CA's own certificate."""
+    own = issuer.x509
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(own.subject)
+        .last_update(own.not_valid_before_utc)
+        .next_update(own.not_valid_after_utc)
+    )
+    for identity in revoked:
+        builder = builder.add_revoked_certificate(
+            x509.RevokedCertificateBuilder()
+            .serial_number(identity.x509.serial_number)
+            .revocation_date(own.not_valid_before_utc)
+            .build()
+        )
+    return builder.sign(issuer.key, hashes.SHA256())
+
+
 def _name(common_name: str) -> x509.Name:
     return x509.Name(
         [
@@ -262,10 +283,11 @@ def _alternative(name: str) -> x509.GeneralName:
 
 
 def _key_usage(key: PrivateKey, ca: bool, odd: Oddities) -> x509.KeyUsage:
+    signs = odd.get("signs", not ca)
     return x509.KeyUsage(
-        digital_signature=odd.get("digital_signature", not ca),
+        digital_signature=signs,
         content_commitment=False,
-        key_encipherment=not ca and isinstance(key, rsa.RSAPrivateKey),
+        key_encipherment=signs and isinstance(key, rsa.RSAPrivateKey),
         data_encipherment=False,
         key_agreement=False,
         key_cert_sign=odd.get("signs_certificates", ca),

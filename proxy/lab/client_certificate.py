@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from proxy.lab import messages
 from proxy.lab._scenario import Expected, Lab, scenario
+from proxy.lab.authority import BROKER_NAME, DAY, Identity, private_key
+from proxy.lab.scripted import Wire
+
+_RSA_PKCS1_SHA256 = 0x0401
+_STRICT = "DEFAULT:@SECLEVEL=2"
+_LAX = "DEFAULT:@SECLEVEL=0"
 
 
 @scenario(near_miss=("handshake-refused", "no-shared-cipher", "alert-misleads"))
@@ -64,3 +74,147 @@ def client_certificate_refused(lab: Lab) -> Expected:
     lab.broker(lab.server(root), client_ca=root)
     lab.client(trust=[root], identity=device, sends=[device])
     return lab.fails("client-certificate-refused", by="server", phase="client_certificate")
+
+
+def _refused(lab: Lab, root: Identity, device: Identity, rule: str) -> Expected:
+    """A broker that asks for certificates below `root`, and a client that shows `device`."""
+    lab.broker(lab.server(root), client_ca=root, max_version="1.2", ciphers=_STRICT)
+    lab.client(trust=[root], identity=device, ciphers=_LAX)
+    return lab.fails(rule, by="server", phase="client_certificate")
+
+
+@scenario(near_miss=("client-certificate-missing", "client-certificate-not-yet-valid"))
+def client_certificate_expired(lab: Lab) -> Expected:
+    """The device's certificate ran out.
+
+    The broker says certificate_expired; in TLS 1.2 the dates are there to read.
+    """
+    root = lab.root()
+    device = lab.device(root, starts=-366 * DAY, ends=-DAY)
+    return _refused(lab, root, device, "client-certificate-expired")
+
+
+@scenario(near_miss="client-certificate-expired")
+def client_certificate_not_yet_valid(lab: Lab) -> Expected:
+    """The device's certificate begins tomorrow, by the broker's clock.
+
+    The machine that issued it runs ahead, or the broker's clock is behind.
+    """
+    root = lab.root()
+    return _refused(lab, root, lab.device(root, starts=DAY), "client-certificate-not-yet-valid")
+
+
+@scenario(near_miss=("client-certificate-unknown-ca", "client-certificate-wrong-key"))
+def client_certificate_bad_signature(lab: Lab) -> Expected:
+    """The device's certificate was not signed by the CA it names.
+
+    The CA was made anew under the same name, and this device was forgotten. The broker
+    looks the CA up by its name, and the signature does not verify. The client sends the
+    CA along, so that this can be seen.
+    """
+    root = lab.root()
+    device = lab.device(root, signed_by=lab.root(slot="impostor"))
+    lab.broker(lab.server(root), client_ca=root, max_version="1.2")
+    lab.client(trust=[root], identity=device, sends=[device, root])
+    return lab.fails("client-certificate-bad-signature", by="server", phase="client_certificate")
+
+
+@scenario(near_miss=("client-certificate-unknown-ca", "client-certificate-weak-key"))
+def client_certificate_wrong_eku(lab: Lab) -> Expected:
+    """The device shows a certificate that was issued for servers.
+
+    Extended key usage lists serverAuth alone; public CAs have stopped issuing clientAuth.
+    """
+    root = lab.root()
+    return _refused(
+        lab, root, lab.device(root, purposes=("server",)), "client-certificate-wrong-eku"
+    )
+
+
+@scenario(near_miss=("client-certificate-missing-intermediate", "client-certificate-missing"))
+def client_certificate_self_signed(lab: Lab) -> Expected:
+    """The device made its certificate itself.
+
+    No CA stands behind it, and the broker was not given this one.
+    """
+    return _refused(lab, lab.root(), lab.device(None), "client-certificate-self-signed")
+
+
+@scenario(near_miss=("client-certificate-self-signed", "client-certificate-missing"))
+def client_certificate_unknown_ca(lab: Lab) -> Expected:
+    """The device's certificate comes from a CA that the broker does not know.
+
+    The broker names its CAs in the CertificateRequest, and the issuer is not among them.
+    The client sends its whole chain, so no intermediate is missing.
+    """
+    root, other = lab.root("Plant CA"), lab.root("Old Plant CA", slot="other")
+    device = lab.device(other)
+    lab.broker(lab.server(root), client_ca=root, max_version="1.2")
+    lab.client(trust=[root], identity=device, sends=[device, other])
+    return lab.fails("client-certificate-unknown-ca", by="server", phase="client_certificate")
+
+
+@scenario(near_miss=("client-certificate-weak-signature", "client-certificate-bad-signature"))
+def client_certificate_weak_key(lab: Lab) -> Expected:
+    """The device's RSA key has 1024 bits.
+
+    OpenSSL's security level 2 refuses it on the broker, with a plain bad_certificate.
+    """
+    root = lab.root()
+    return _refused(lab, root, lab.device(root, key="rsa-1024"), "client-certificate-weak-key")
+
+
+@scenario(near_miss=("client-certificate-weak-key", "client-certificate-bad-signature"))
+def client_certificate_weak_signature(lab: Lab) -> Expected:
+    """The device's certificate is signed with SHA-1.
+
+    It was issued long ago and still has years to go; the broker's new OpenSSL does not
+    accept the hash.
+    """
+    root = lab.root()
+    device = lab.device(root, signature="sha1")
+    return _refused(lab, root, device, "client-certificate-weak-signature")
+
+
+@scenario(near_miss=("client-certificate-expired", "client-certificate-unknown-ca"))
+def client_certificate_revoked(lab: Lab) -> Expected:
+    """The CA has withdrawn the device's certificate.
+
+    The broker has a revocation list (Mosquitto: crlfile) and finds the serial number in
+    it. Only the alert certificate_revoked tells.
+    """
+    root = lab.root()
+    device = lab.device(root)
+    lab.broker(lab.server(root), client_ca=root, revoked=[device], max_version="1.2")
+    lab.client(trust=[root], identity=device)
+    return lab.fails("client-certificate-revoked", by="server", phase="client_certificate")
+
+
+@scenario(near_miss=("client-certificate-bad-signature", "psk-wrong-key"))
+def client_certificate_wrong_key(lab: Lab) -> Expected:
+    """The device's private key belongs to another certificate.
+
+    The certificate is sound. The CertificateVerify, with which the client proves that it
+    holds the key, is signed with another one. Libraries refuse to load such a pair; small
+    devices send it.
+    """
+    root = lab.root()
+    device = lab.device(root)
+    other = private_key("rsa-2048", "mixed up")
+    assert isinstance(other, rsa.RSAPrivateKey)
+    signature = other.sign(b"whatever was said", padding.PKCS1v15(), hashes.SHA256())
+    lab.broker(lab.server(root), client_ca=root, max_version="1.2")
+
+    async def mixed_up(wire: Wire) -> str:
+        await wire.send(messages.Hello(server_name=BROKER_NAME).record)
+        await wire.until_message(messages.SERVER_HELLO_DONE)
+        await wire.send(
+            messages.certificate([device.certificate]),
+            messages.client_key_exchange(messages.vector(1, messages.X25519_SHARE)),
+            messages.certificate_verify(_RSA_PKCS1_SHA256, signature),
+        )
+        await wire.until_end()
+        return "tlsv1 alert decrypt error"
+
+    lab.scripted_client(mixed_up)
+    return lab.fails("client-certificate-wrong-key", by="server", phase="client_certificate")

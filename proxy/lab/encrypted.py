@@ -1,7 +1,8 @@
-"""A TLS 1.3 client that encrypts its alert: Go, Java, rustls and most others do.
+"""Clients that do under encryption what Python's `ssl` cannot be made to do.
 
-OpenSSL's own clients send the alert about a bad certificate in clear even in TLS 1.3,
-so this one lets OpenSSL shake hands and encrypts the alert itself.
+Go, Java, rustls and most others encrypt their alerts in TLS 1.3. OpenSSL's own clients
+send the alert about a bad certificate in clear even there, so OpenSSL shakes hands here
+and the alert is encrypted beside it.
 """
 
 from __future__ import annotations
@@ -58,6 +59,37 @@ class EncryptedAlertClient:
             await stream.send_all(_CHANGE_CIPHER_SPEC + protect(_secret(secrets), fatal))
         await end(stream, patience=PATIENCE)
         return self.says
+
+
+@dataclass(frozen=True, slots=True)
+class RenegotiatingClient:
+    """Asks for a second handshake inside a TLS 1.2 session."""
+
+    server_name: str = BROKER_NAME
+
+    async def __call__(self, stream: trio.SocketStream) -> str:
+        """Use one connection; see `proxy.lab.peers.Peer`."""
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        context.set_max_proto_version(SSL.TLS1_2_VERSION)
+        engine = OpenSslEngine(context, server=False)
+        engine.connection.set_tlsext_host_name(self.server_name.encode("idna"))
+        tls = TlsStream(stream, engine)
+        try:
+            with trio.fail_after(PATIENCE):
+                await tls.handshake()
+                await tls.write(messages.connect("lab"))
+                await tls.read()
+                engine.connection.renegotiate()
+                await tls.handshake()
+                said = "renegotiated"
+        except TlsFailure as failure:
+            said = str(failure)
+        except trio.BrokenResourceError:
+            return "connection reset by peer"
+        except trio.TooSlowError:
+            said = "timed out"
+        await end(stream, patience=PATIENCE)
+        return said
 
 
 def protect(secret: bytes, alert: bytes) -> bytes:

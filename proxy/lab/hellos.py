@@ -36,6 +36,13 @@ _NODE_SCHEMES = (
 )
 _NODE_GROUPS = (0x1D, 0x17, 0x1E, 0x19, 0x18, 0x100, 0x101, 0x102, 0x103, 0x104)
 
+NODE_CIPHERS = (
+    "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:"
+    "ECDHE-ECDSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-SHA256:HIGH:"
+    "!aNULL:!eNULL:!EXPORT:!DES:!RC4:!MD5:!PSK:!SRP:!CAMELLIA"
+)
+"""With these, OpenSSL's own hello begins as Node.js's does."""
+
 
 def schannel(server_name: str) -> bytes:
     """.NET on Windows through SChannel, TLS 1.2 at most."""

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
 """ContentType (RFC 8446 section 5.1)."""
 
-CLIENT_HELLO, SERVER_HELLO, CERTIFICATE, CERTIFICATE_REQUEST, SERVER_HELLO_DONE = 1, 2, 11, 13, 14
+CLIENT_HELLO, SERVER_HELLO, CERTIFICATE, SERVER_KEY_EXCHANGE = 1, 2, 11, 12
+CERTIFICATE_REQUEST, SERVER_HELLO_DONE, CERTIFICATE_VERIFY, CLIENT_KEY_EXCHANGE = 13, 14, 15, 16
 """HandshakeType (RFC 5246 section 7.4)."""
 
 TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3 = 0x0301, 0x0302, 0x0303, 0x0304
@@ -182,6 +183,36 @@ def certificate(chain: Sequence[bytes], *, version: int = TLS_1_2) -> bytes:
 def server_hello_done(*, version: int = TLS_1_2) -> bytes:
     """A ServerHelloDone."""
     return handshake(SERVER_HELLO_DONE, b"", version=version)
+
+
+def server_key_exchange(scheme: int, signature: bytes) -> bytes:
+    """An ECDHE ServerKeyExchange on x25519 (RFC 8422 section 5.4), in TLS 1.2."""
+    body = server_parameters() + scheme.to_bytes(2, "big") + vector(2, signature)
+    return handshake(SERVER_KEY_EXCHANGE, body)
+
+
+def server_parameters() -> bytes:
+    """The ServerECDHParams that a ServerKeyExchange signs after both randoms."""
+    return b"\x03" + X25519.to_bytes(2, "big") + vector(1, X25519_SHARE)
+
+
+def client_key_exchange(content: bytes) -> bytes:
+    """A ClientKeyExchange (RFC 5246 section 7.4.7)."""
+    return handshake(CLIENT_KEY_EXCHANGE, content)
+
+
+def certificate_verify(scheme: int, signature: bytes) -> bytes:
+    """A CertificateVerify of TLS 1.2 (RFC 5246 section 7.4.8)."""
+    body = scheme.to_bytes(2, "big") + vector(2, signature)
+    return handshake(CERTIFICATE_VERIFY, body)
+
+
+def hello_retry_request(group: int, *, suite: int, session_id: bytes) -> bytes:
+    """A HelloRetryRequest for a group (RFC 8446 section 4.1.4)."""
+    extensions = (extension(43, u16s((TLS_1_3,))), extension(51, u16s((group,))))
+    return server_hello(
+        suite=suite, random=HELLO_RETRY_REQUEST, session_id=session_id, extensions=extensions
+    )
 
 
 def connect(client_id: str, *, user: str | None = None, password: str | None = None) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from proxy.lab import messages
 from proxy.lab._scenario import Expected, Lab, scenario
 from proxy.lab.authority import BROKER_NAME
@@ -9,8 +11,10 @@ from proxy.lab.messages import Hello
 from proxy.lab.scripted import Wire
 
 _OLD_SUITES = (0xC014, 0xC013, 0x0035, 0x002F, 0x000A)
-_HANDSHAKE_FAILURE = 40
-_INSUFFICIENT_SECURITY = 71
+_HANDSHAKE_FAILURE, _ILLEGAL_PARAMETER, _INSUFFICIENT_SECURITY = 40, 47, 71
+_UNRECOGNIZED_NAME = 112
+_FALLBACK_SCSV = 0x5600
+_SECP384R1, _SECP521R1, _X448 = 0x0018, 0x0019, 0x001E
 
 
 @scenario(near_miss=("version-server-too-old", "alert-misleads"))
@@ -70,7 +74,7 @@ def version_server_answers_with_tls_1_0(lab: Lab) -> Expected:
     return lab.fails("version-server-too-old", by="client", phase="server_flight")
 
 
-@scenario(near_miss=("version-client-too-old", "handshake-refused", "no-shared-group"))
+@scenario(near_miss=("version-client-too-old", "no-shared-group", "psk-instead-of-certificate"))
 def no_shared_cipher(lab: Lab) -> Expected:
     """The client offers only suites that no current broker keeps switched on.
 
@@ -156,3 +160,165 @@ def no_shared_signature_scheme(lab: Lab) -> Expected:
 
     lab.scripted_client(ecdsa_only)
     return lab.fails("no-shared-signature-scheme", by="server", phase="before_server_hello")
+
+
+@scenario(near_miss=("version-client-too-old", "no-shared-cipher"))
+def inappropriate_fallback(lab: Lab) -> Expected:
+    """The client retries with an older version, and the broker notices.
+
+    Some clients answer any failure with a second try at a lower version, and mark it
+    with TLS_FALLBACK_SCSV among the suites. A broker that can do TLS 1.3 refuses such a
+    TLS 1.2 hello: the first failure had another reason.
+    """
+    lab.broker(lab.server(lab.root()))
+
+    async def falls_back(wire: Wire) -> str:
+        suites = (*messages.MODERN_SUITES, _FALLBACK_SCSV)
+        await wire.send(Hello(suites=suites, server_name=BROKER_NAME).record)
+        await wire.until_end()
+        return "tlsv1 alert inappropriate fallback"
+
+    lab.scripted_client(falls_back)
+    return lab.fails("inappropriate-fallback", by="server", phase="before_server_hello")
+
+
+@scenario(near_miss=("no-shared-cipher", "no-shared-signature-scheme"))
+def no_shared_group(lab: Lab) -> Expected:
+    """The client computes on one curve that the broker does not have.
+
+    Suites and signatures would fit; supported_groups names secp521r1 alone. OpenSSL
+    logs "no shared cipher" for this, which sends people to the wrong list.
+    """
+    lab.broker(lab.server(lab.root()), group=ec.SECP256R1, max_version="1.2", ciphers="ECDHE")
+
+    async def one_curve(wire: Wire) -> str:
+        await wire.send(Hello(groups=(_SECP521R1,), server_name=BROKER_NAME).record)
+        await wire.until_end()
+        return "sslv3 alert handshake failure"
+
+    lab.scripted_client(one_curve)
+    return lab.fails("no-shared-group", by="server", phase="before_server_hello")
+
+
+@scenario(near_miss=("no-shared-cipher", "version-server-too-old"))
+def no_shared_group_hello_retry(lab: Lab) -> Expected:
+    """The broker asks for a key share in a group that the client never offered.
+
+    A HelloRetryRequest may only name a group from the client's supported_groups. This
+    broker wants x448 whatever the client says, and so the bytes alone prove that there
+    is no common group. The client calls it illegal_parameter.
+    """
+
+    async def stubborn(wire: Wire) -> str:
+        hello = await wire.until_message(messages.CLIENT_HELLO)
+        retry = messages.hello_retry_request(_X448, suite=0x1301, session_id=_session_id(hello))
+        await wire.send(retry)
+        await wire.until_end()
+        return "tlsv1 alert illegal parameter"
+
+    lab.scripted_broker(stubborn)
+
+    async def two_groups(wire: Wire) -> str:
+        await wire.send(_tls13_hello(groups=(messages.X25519, _SECP384R1)))
+        await wire.until_message(messages.SERVER_HELLO)
+        await wire.send(messages.alert(_ILLEGAL_PARAMETER))
+        return "bad key share"
+
+    lab.scripted_client(two_groups)
+    return lab.fails("no-shared-group", by="client", phase="before_server_hello")
+
+
+@scenario(near_miss=("no-shared-group", "alert-misleads"))
+def hello_retry_refused(lab: Lab) -> Expected:
+    """The second ClientHello after a HelloRetryRequest is refused.
+
+    The broker asks for secp384r1, which the client had offered, and the client tries
+    again. Between the two hellos only the key share may change; a client that changes
+    more (an old Mbed TLS made a new random) gets illegal_parameter.
+    """
+
+    async def strict(wire: Wire) -> str:
+        hello = await wire.until_message(messages.CLIENT_HELLO)
+        session_id = _session_id(hello)
+        retry = messages.hello_retry_request(_SECP384R1, suite=0x1301, session_id=session_id)
+        await wire.send(retry)
+        await wire.until_message(messages.CLIENT_HELLO)
+        await wire.send(messages.alert(_ILLEGAL_PARAMETER))
+        return "the second ClientHello differs from the first"
+
+    lab.scripted_broker(strict)
+
+    async def tries_again(wire: Wire) -> str:
+        await wire.send(_tls13_hello(groups=(messages.X25519, _SECP384R1)))
+        await wire.until_message(messages.SERVER_HELLO)
+        await wire.send(_tls13_hello(groups=(_SECP384R1,)))
+        await wire.until_end()
+        return "tlsv1 alert illegal parameter"
+
+    lab.scripted_client(tries_again)
+    return lab.fails("hello-retry-refused", by="server", phase="before_server_hello")
+
+
+@scenario(near_miss=("handshake-refused", "sni-refused"))
+def alpn_mismatch(lab: Lab) -> Expected:
+    """The client offers http/1.1 by ALPN, and the broker insists on mqtt.
+
+    A WebSocket client on the MQTT port, or a typing error in the protocol's name. The
+    alert no_application_protocol says exactly what it means.
+    """
+    root = lab.root()
+    lab.broker(lab.server(root), alpn=["mqtt"])
+    lab.client(trust=[root], alpn=["http/1.1"])
+    return lab.fails("alpn-mismatch", by="server", phase="before_server_hello")
+
+
+@scenario(near_miss=("sni-missing", "alpn-mismatch"))
+def sni_refused(lab: Lab) -> Expected:
+    """The broker does not serve the name that the client asks for.
+
+    A front end with many names looks the SNI up and finds nothing: a typing error, an
+    alias, or a client that was pointed at an address of its own.
+    """
+
+    async def front_end(wire: Wire) -> str:
+        await wire.until_message(messages.CLIENT_HELLO)
+        await wire.send(messages.alert(_UNRECOGNIZED_NAME))
+        return "unrecognized name broker.exampel"
+
+    lab.scripted_broker(front_end)
+    lab.client(trust=[lab.root()], server_name="broker.exampel")
+    return lab.fails("sni-refused", by="server", phase="before_server_hello")
+
+
+@scenario(near_miss=("sni-refused", "handshake-refused"))
+def sni_missing(lab: Lab) -> Expected:
+    """The client names no host to a broker that serves many.
+
+    AWS IoT Core, Azure Event Grid and HiveMQ Cloud pick the tenant by SNI. A client that
+    connects by IP address sends none.
+    """
+
+    async def front_end(wire: Wire) -> str:
+        await wire.until_message(messages.CLIENT_HELLO)
+        await wire.send(messages.alert(_UNRECOGNIZED_NAME))
+        return "no server name"
+
+    lab.scripted_broker(front_end)
+    lab.client(trust=[lab.root()], server_name=None)
+    return lab.fails("sni-missing", by="server", phase="before_server_hello")
+
+
+def _tls13_hello(*, groups: tuple[int, ...]) -> bytes:
+    return Hello(
+        versions=(messages.TLS_1_3,),
+        suites=(0x1301,),
+        groups=groups,
+        key_share=True,
+        session_id=messages.random_bytes("session"),
+        server_name=BROKER_NAME,
+    ).record
+
+
+def _session_id(client_hello: bytes) -> bytes:
+    """The legacy_session_id, which a TLS 1.3 server echoes (RFC 8446 section 4.1.3)."""
+    return client_hello[35 : 35 + client_hello[34]]

@@ -13,18 +13,23 @@ from typing import Literal, TypedDict
 import trio
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
-from OpenSSL.crypto import X509
+from OpenSSL.crypto import X509, X509StoreFlags
 
 from proxy.lab import messages
 from proxy.lab._engine import OpenSslEngine, SslEngine, TlsFailure, TlsStream
-from proxy.lab.authority import BROKER_NAME, Identity
-from proxy.lab.scripted import UnexpectedEnd, Wire, end
+from proxy.lab.authority import BROKER_NAME, Identity, revocation_list
+from proxy.lab.scripted import UnexpectedEnd, Wire, end, reset
 
 Version = Literal["1.2", "1.3"]
 Peer = Callable[[trio.SocketStream], Awaitable[str]]
 """Serves or uses one TCP connection and tells what it saw; the caller closes it."""
 
 Script = Callable[[Wire], Awaitable[str]]
+
+Manner = Literal["session", "leave", "stay", "crash", "mute"]
+"""What a client does after the handshake: an MQTT session in good order; go at once and
+without a word, having verified nothing before (Node.js in TLS 1.2, .NET on Linux); stay
+silent after the CONNACK; reset after the CONNACK; never send a CONNECT."""
 
 _OPENSSL_VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 _PYTHON_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -46,7 +51,9 @@ class TlsBrokerOptions(TypedDict, total=False):
     client_ca: Identity
     requires_certificate: bool
     alpn: Sequence[str]
-    connack: int | None
+    connack: int | Literal["hang up", "never"]
+    revoked: Sequence[Identity]
+    idle_limit: float
 
 
 class TlsClientOptions(TypedDict, total=False):
@@ -59,7 +66,7 @@ class TlsClientOptions(TypedDict, total=False):
     alpn: Sequence[str]
     identity: Identity
     sends: Sequence[Identity]
-    leaves: bool
+    manner: Manner
     patience: float
 
 
@@ -86,8 +93,12 @@ class TlsBroker:
     """With `client_ca`: refuses clients that send none."""
     alpn: Sequence[str] = ()
     """Application protocols it insists on."""
-    connack: int | None = 0
-    """The CONNACK's return code; None: hangs up without one."""
+    connack: int | Literal["hang up", "never"] = 0
+    """The CONNACK's return code, or what happens in its place."""
+    revoked: Sequence[Identity] = ()
+    """With `client_ca`: certificates that this CA has revoked."""
+    idle_limit: float = PATIENCE
+    """Seconds of client silence after which it hangs up."""
     _context: SSL.Context = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -110,20 +121,31 @@ class TlsBroker:
         return said
 
     async def _serve(self, tls: TlsStream) -> str:
-        version = tls.engine.version
-        if not await tls.read():
-            return f"handshake finished ({version}), client left without CONNECT"
-        if self.connack is None:
+        hello = f"handshake finished ({tls.engine.version})"
+        with trio.move_on_after(self.idle_limit) as idle:
+            if not await tls.read():
+                return f"{hello}, client left without CONNECT"
+        if idle.cancelled_caught:
             await tls.goodbye()
-            return f"handshake finished ({version}), hung up after CONNECT"
+            return f"{hello}, no CONNECT within {self.idle_limit:g} s"
+        if self.connack == "never":
+            while await tls.read():
+                pass
+            return f"{hello}, CONNECT received, nothing answered"
+        if self.connack == "hang up":
+            await tls.goodbye()
+            return f"{hello}, hung up after CONNECT"
         await tls.write(messages.connack(self.connack))
         if self.connack:
             await tls.goodbye()
-            return f"handshake finished ({version}), CONNACK {self.connack}: refused"
-        while await tls.read():
-            pass
+            return f"{hello}, CONNACK {self.connack}: refused"
+        with trio.move_on_after(self.idle_limit) as idle:
+            while await tls.read():
+                idle.deadline = trio.current_time() + self.idle_limit
         await tls.goodbye()
-        return f"handshake finished ({version}), CONNACK 0, client disconnected"
+        if idle.cancelled_caught:
+            return f"{hello}, CONNACK 0, client exceeded timeout, disconnecting"
+        return f"{hello}, CONNACK 0, client disconnected"
 
     def _make_context(self) -> SSL.Context:
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
@@ -139,7 +161,7 @@ class TlsBroker:
         if self.group is not None:
             context.set_tmp_ecdh(self.group())
         if self.client_ca is not None:
-            _add_client_ca(context, self.client_ca, required=self.requires_certificate)
+            _add_client_ca(context, self)
         if self.alpn:
             wanted = [name.encode() for name in self.alpn]
             context.set_alpn_select_callback(_alpn_choice(wanted))
@@ -167,9 +189,7 @@ class TlsClient:
     identity: Identity | None = None
     sends: Sequence[Identity] | None = None
     """The certificates it sends, leaf first; None: the identity's chain without its root."""
-    leaves: bool = False
-    """Shakes hands without verification, looks at the certificate afterwards and goes
-    without a word, as Node.js does in TLS 1.2 and .NET on Linux does always."""
+    manner: Manner = "session"
     patience: float = PATIENCE
     """Seconds to wait for the broker."""
     _session: ssl.SSLSession | None = field(default=None, init=False, repr=False)
@@ -196,19 +216,34 @@ class TlsClient:
 
     async def _use(self, tls: TlsStream, engine: SslEngine) -> str:
         await tls.handshake()
-        if self.leaves:
+        if self.manner == "leave":
             return f"closed: does not accept the certificate ({engine.version})"
+        if self.manner == "mute":
+            await _drain(tls)
+            return f"handshake finished ({engine.version}), closed by the broker"
         await tls.write(messages.connect("lab"))
         answer = await tls.read()
         self._session = engine.object.session
         if len(answer) < 4:
             return f"handshake finished ({engine.version}), then closed without CONNACK"
         if answer[3]:
-            await tls.goodbye()
+            # The broker must close now (MQTT 3.1.1 section 3.2.2.3); whether a client waits
+            # for that is a race that no explanation should hang on.
+            await _drain(tls)
             return f"handshake finished ({engine.version}), CONNACK {answer[3]}: refused"
+        return await self._after_connack(tls, f"connected ({engine.version}), CONNACK 0")
+
+    async def _after_connack(self, tls: TlsStream, said: str) -> str:
+        if self.manner == "stay":
+            await _drain(tls)
+            return f"{said}, then closed by the broker"
+        if self.manner == "crash":
+            reset(tls.stream)
+            await tls.stream.aclose()
+            return f"{said}, then killed"
         await tls.write(messages.DISCONNECT)
         await tls.goodbye()
-        return f"connected ({engine.version}), CONNACK 0"
+        return said
 
     def _make_context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -220,7 +255,7 @@ class TlsClient:
             context.set_ciphers(self.ciphers)
         if self.alpn:
             context.set_alpn_protocols(list(self.alpn))
-        if self.trust is None or self.leaves:
+        if self.trust is None or self.manner == "leave":
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         else:
@@ -266,13 +301,25 @@ def _load_identity(
         context.load_cert_chain(path)
 
 
-def _add_client_ca(context: SSL.Context, ca: Identity, *, required: bool) -> None:
-    store = context.get_cert_store()
+def _add_client_ca(context: SSL.Context, broker: TlsBroker) -> None:
+    ca, store = broker.client_ca, context.get_cert_store()
+    assert ca is not None
     assert store is not None, "a new context has a certificate store"
     store.add_cert(X509.from_cryptography(ca.x509))
     context.add_client_ca(ca.x509)
-    mode = SSL.VERIFY_PEER | (SSL.VERIFY_FAIL_IF_NO_PEER_CERT if required else 0)
-    context.set_verify(mode, lambda _connection, _cert, _error, _depth, ok: bool(ok))
+    if broker.revoked:
+        store.add_crl(revocation_list(ca, broker.revoked))
+        store.set_flags(X509StoreFlags.CRL_CHECK)
+    required = SSL.VERIFY_FAIL_IF_NO_PEER_CERT if broker.requires_certificate else 0
+    context.set_verify(
+        SSL.VERIFY_PEER | required, lambda _connection, _cert, _error, _depth, ok: bool(ok)
+    )
+
+
+async def _drain(tls: TlsStream) -> None:
+    """Read until the broker ends the session."""
+    while await tls.read():
+        pass
 
 
 def _alpn_choice(wanted: list[bytes]) -> Callable[[SSL.Connection, list[bytes]], bytes]:

@@ -68,7 +68,7 @@ def certificate_refused_after_finished(lab: Lab) -> Expected:
     self-signed, and in TLS 1.2 there for all to read.
     """
     lab.broker(lab.server(None), max_version="1.2")
-    lab.client(trust=None, leaves=True)
+    lab.client(trust=None, manner="leave", ciphers=hellos.NODE_CIPHERS)
     return lab.fails(
         "certificate-self-signed", by="client", phase="after_handshake", status="established"
     )

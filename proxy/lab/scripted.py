@@ -7,6 +7,7 @@ import math
 import socket
 import struct
 import sys
+from collections.abc import Awaitable, Callable
 
 import trio
 
@@ -99,6 +100,27 @@ class Wire:
         found = bytes(self._buffer[:count])
         del self._buffer[:count]
         return found
+
+
+def refusing_client(
+    hello: bytes, *, alert: int | None, says: str
+) -> Callable[[Wire], Awaitable[str]]:
+    """A TLS 1.2 client that reads the broker's flight and then leaves.
+
+    Args:
+        hello: its ClientHello record.
+        alert: what it sends first; None: nothing.
+        says: what its user reads.
+    """
+
+    async def script(wire: Wire) -> str:
+        await wire.send(hello)
+        await wire.until_message(messages.SERVER_HELLO_DONE)
+        if alert is not None:
+            await wire.send(messages.alert(alert))
+        return says
+
+    return script
 
 
 async def end(stream: trio.SocketStream, *, patience: float = math.inf) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from proxy.lab import messages
 from proxy.lab._scenario import Expected, Lab, scenario
+from proxy.lab.authority import BROKER_NAME
 from proxy.lab.scripted import Wire
 
-_IMPATIENCE = 0.3
-"""Seconds that a client waits for a silent broker; as short as a busy machine allows."""
+_IMPATIENCE = 1.2
+"""Seconds that a client waits for a silent broker."""
+_STALL = 3.2
+"""Seconds after which a broker gives a silent client up."""
 
 
 @scenario(near_miss=("server-closed-after-client-hello", "server-silent"))
@@ -110,6 +113,73 @@ def server_silent(lab: Lab) -> Expected:
     return lab.fails("server-silent", by="client", phase="before_server_hello")
 
 
+@scenario(near_miss="tcp-refused")
+def name_not_resolved(lab: Lab) -> Expected:
+    """The broker's name cannot be resolved.
+
+    Here it is a name that cannot exist, with two dots in a row, so that the answer is
+    the same on every network. No connection is tried.
+    """
+    lab.broker_address = "broker..example"
+    lab.client(trust=[lab.root()])
+    return lab.fails("name-not-resolved", by=None, phase="tcp")
+
+
+@scenario(near_miss=("plaintext-to-tls-port", "tls-to-other-protocol"))
+def non_tls_to_tls_port(lab: Lab) -> Expected:
+    """A health check asks the TLS port for a web page.
+
+    The first byte is the G of GET. OpenSSL logs "http request" and closes.
+    """
+    lab.broker(lab.server(lab.root()))
+
+    async def probe(wire: Wire) -> str:
+        await wire.send(b"GET /health HTTP/1.1\r\nHost: broker.example\r\n\r\n")
+        await wire.until_end()
+        return "connection closed without an answer"
+
+    lab.scripted_client(probe)
+    return lab.fails(
+        "non-tls-to-tls-port", by="server", phase="before_server_hello", status="not_tls"
+    )
+
+
+@scenario(near_miss=("non-tls-to-tls-port", "plaintext-to-tls-port"))
+def proxy_header_unexpected(lab: Lab) -> Expected:
+    """A load balancer puts a PROXY header before TLS, and the broker does not expect it.
+
+    The header gives the client's own address. A broker that was not told about it reads
+    "PROXY " as a broken TLS record. Erlang logs {unsupported_record_type,80}: the P.
+    """
+    lab.broker(lab.server(lab.root()))
+
+    async def balancer(wire: Wire) -> str:
+        header = b"PROXY TCP4 192.0.2.1 192.0.2.2 50000 8883\r\n"
+        await wire.send(header + messages.Hello(server_name=BROKER_NAME).record)
+        await wire.until_end()
+        return "unexpected eof while reading"
+
+    lab.scripted_client(balancer)
+    return lab.fails("proxy-header-unexpected", by="server", phase="before_server_hello")
+
+
+@scenario(near_miss=("tls-to-plaintext-port", "server-closed-after-client-hello"))
+def tls_to_other_protocol(lab: Lab) -> Expected:
+    """The port belongs to a web server without TLS.
+
+    The ClientHello is answered in clear, with HTTP.
+    """
+
+    async def web_server(wire: Wire) -> str:
+        await wire.receive()
+        await wire.send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+        return '"\\x16\\x03\\x01" 400'
+
+    lab.scripted_broker(web_server)
+    lab.client(trust=[lab.root()])
+    return lab.fails("tls-to-other-protocol", by="server", phase="before_server_hello")
+
+
 @scenario(near_miss="certificate-unknown-ca")
 def client_points_at_proxy_name(lab: Lab) -> Expected:
     """The client was pointed at localhost, and checks the broker's certificate for that.
@@ -121,4 +191,9 @@ def client_points_at_proxy_name(lab: Lab) -> Expected:
     root = lab.root()
     lab.broker(lab.server(root), max_version="1.2")
     lab.client(trust=[root], server_name="localhost")
-    return lab.fails("client-points-at-proxy-name", by="client", phase="server_flight")
+    return lab.fails(
+        "certificate-name-mismatch",
+        by="client",
+        phase="server_flight",
+        also=["client-points-at-proxy-name"],
+    )
