@@ -13,6 +13,8 @@ from analyzers.transcript import Transcript
 
 MAX_POSSIBLE = 4
 """Causes that are merely possible, kept behind a better one."""
+FAMILY = 30
+"""The weight of findings that only name the family of a cause."""
 _ROLES = ("cause", "contributing", "ruled_out", "note")
 
 
@@ -45,17 +47,29 @@ def _only_one_of_each(findings: list[Finding]) -> list[Finding]:
 
 
 def _trim(findings: list[Finding]) -> list[Finding]:
-    """Demote what the verdict makes pointless: a certain cause needs no list of maybes."""
-    causes = [f for f in findings if f.role == "cause"]
-    possible = [f for f in causes if f.certainty == "possible"]
-    firm = len(causes) > len(possible)
-    keep = set(map(id, possible[: MAX_POSSIBLE if firm else 2 * MAX_POSSIBLE]))
-    if firm and causes[0].certainty == "certain" and causes[0].weight > 30:
-        keep = set()
-    blamed = {f.rule for f in causes if f.certainty != "possible" or id(f) in keep}
-    return [
-        f
-        for f in findings
-        if not (f.role == "cause" and f.certainty == "possible" and id(f) not in keep)
-        and not (f.role == "ruled_out" and f.rule in blamed)
-    ]
+    """Drop what the verdict makes pointless.
+
+    A family ("refused") says nothing beside a cause that names the reason, and a certain
+    cause needs no list of maybes. Otherwise a few of the possible ones stay.
+    """
+    causes = [finding for finding in findings if finding.role == "cause"]
+    if not causes:
+        return findings
+    verdict = causes[0]
+    named = verdict.certainty != "possible" and verdict.weight > FAMILY
+    possible = [finding for finding in causes if finding.certainty == "possible"]
+    if named and verdict.certainty == "certain":
+        possible = []
+    kept = {id(finding) for finding in possible[:MAX_POSSIBLE]}
+    blamed = {finding.rule for finding in causes}
+
+    def keep(finding: Finding) -> bool:
+        if finding.role == "ruled_out":
+            return finding.rule not in blamed
+        if finding.role != "cause" or finding is verdict:
+            return True
+        if finding.certainty == "possible":
+            return id(finding) in kept
+        return not (named and finding.weight <= FAMILY)
+
+    return [finding for finding in findings if keep(finding)]

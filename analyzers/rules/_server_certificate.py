@@ -49,8 +49,14 @@ def _place(case: Case, index: int | None, says: str) -> Iterator[Evidence]:
         )
 
 
-def fault(case: Case, kind: str, title: str, *, hidden: str = "") -> Iterator[Finding]:
-    """The finding for one kind of fault: cause, note on an accepted one, or ruled out."""
+def fault(
+    case: Case, kind: str, title: str, *, hidden: str = "", ruled_out: str = ""
+) -> Iterator[Finding]:
+    """The finding for one kind of fault: cause, note on an accepted one, or ruled out.
+
+    `hidden` is what to say where the chain is encrypted; `ruled_out` the short title where
+    the chain shows that this is not the reason ("" for faults that nobody would suspect).
+    """
     identifier = f"certificate-{kind}"
     refusal = case.server_refused
     judged = case.server_judgement
@@ -75,12 +81,14 @@ def fault(case: Case, kind: str, title: str, *, hidden: str = "") -> Iterator[Fi
     if judged is None:
         return
     passed = judged.ruled_out(kind)
-    if refusal is not None and refusal.sure != "possible" and passed is not None:
+    if refusal is not None and passed is not None:
+        if refusal.sure == "possible" or not ruled_out:
+            return
         yield Finding(
             rule=identifier,
             role="ruled_out",
             certainty="certain",
-            title=_not(title),
+            title=ruled_out,
             explanation=_sentence(passed.detail),
             evidence=tuple(_place(case, 0, _sentence(passed.detail))),
         )
@@ -100,7 +108,3 @@ def fault(case: Case, kind: str, title: str, *, hidden: str = "") -> Iterator[Fi
 
 def _sentence(clause: str) -> str:
     return clause[:1].upper() + clause[1:].rstrip(".") + "."
-
-
-def _not(title: str) -> str:
-    return f"Not the reason: {title[:1].lower()}{title[1:]}"

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from analyzers.case import Case, Refusal
 from analyzers.codepoints import AlertDescription, CipherSuite, ProtocolVersion, label
-from analyzers.codepoints.alerts import words
 from analyzers.endings import Ending
 from analyzers.events import AlertSeen, Direction, Event, HandshakeSeen, ProtectedSeen
 from analyzers.finding import Certainty, Evidence, Finding
@@ -69,13 +68,15 @@ def leaving(tr: Transcript, end: Ending) -> str:
 def refusing(case: Case, refusal: Refusal) -> str:
     """How a certificate was refused, as a sentence."""
     who = side(refusal.by).capitalize()
-    whose = "broker's" if refusal.by is CLIENT else "client's"
-    how = leaving(case.tr, refusal.ending)
-    text = f"{who} had received the {whose} certificate, then {how}."
-    if refusal.alert is not None:
-        text += f" That alert says that {side(refusal.by)} {words(refusal.alert).says}."
-    elif refusal.kind == "hidden":
-        text += " Its content cannot be read in TLS 1.3; its length and place show what it is."
+    if refusal.by is CLIENT:
+        had = "had received the broker's certificate"
+    elif case.flights.sent == "certificate":
+        had = "had received the client's certificate"
+    else:
+        had = "had waited for the client's certificate"
+    text = f"{who} {had}, then {leaving(case.tr, refusal.ending)}."
+    if refusal.kind == "hidden":
+        text += " The alert is encrypted; its length and place show what it is."
     return text
 
 

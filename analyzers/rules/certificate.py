@@ -67,6 +67,7 @@ def certificate_expired(case: Case) -> Iterator[Finding]:
         "expired",
         "The broker's certificate has expired",
         hidden="The alert says that a certificate of the chain is out of date.",
+        ruled_out="Not the dates",
     )
 
 
@@ -111,6 +112,7 @@ def certificate_name_mismatch(case: Case) -> Iterator[Finding]:
         "name-mismatch",
         "The broker's certificate is not for the name that the client wanted",
         hidden="In TLS 1.3 the certificate's names cannot be seen.",
+        ruled_out="Not the name",
     )
 
 
@@ -135,6 +137,7 @@ def certificate_wrong_eku(case: Case) -> Iterator[Finding]:
         "wrong-eku",
         "The broker's certificate is not meant for servers",
         hidden="The alert says that the certificate may not be used for this purpose.",
+        ruled_out="Not the purpose",
     )
 
 
@@ -195,7 +198,10 @@ def certificate_weak_signature(case: Case) -> Iterator[Finding]:
         RFC 9155 (https://www.rfc-editor.org/rfc/rfc9155)
     """
     yield from fault(
-        case, "weak-signature", "The broker's certificate is signed with a hash that is too weak"
+        case,
+        "weak-signature",
+        "The broker's certificate is signed with a hash that is too weak",
+        ruled_out="Not the hash",
     )
 
 
@@ -215,7 +221,9 @@ def certificate_weak_key(case: Case) -> Iterator[Finding]:
     References:
         NIST SP 800-57 Part 1 (https://csrc.nist.gov/pubs/sp/800/57/pt1/r5/final)
     """
-    yield from fault(case, "weak-key", "A key in the broker's chain is too short")
+    yield from fault(
+        case, "weak-key", "A key in the broker's chain is too short", ruled_out="Not the key"
+    )
 
 
 @rule("certificate")

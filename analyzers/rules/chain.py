@@ -33,6 +33,7 @@ def certificate_bad_signature(case: Case) -> Iterator[Finding]:
         "bad-signature",
         "The signature on the broker's certificate does not verify",
         hidden="The alert says that a signature could not be verified.",
+        ruled_out="Not the signature",
     )
 
 
@@ -103,6 +104,7 @@ def certificate_unknown_ca(case: Case) -> Iterator[Finding]:
         "unknown-ca",
         "The client does not trust the CA behind the broker's certificate",
         hidden="The alert says that the client found no CA it trusts above the certificate.",
+        ruled_out="Not the CA",
     )
 
 

@@ -172,10 +172,12 @@ def idle_closed(case: Case) -> Iterator[Finding]:
     application, end = case.outcome.application, case.ending
     if application.course != "closed_unused" or application.ended_by is not SERVER or end is None:
         return
+    if case.client_refused is not None:
+        return
     yield Finding(
         rule="idle-closed",
         role="cause",
-        certainty="possible" if case.flights.requested else "likely",
+        certainty="likely",
         title="The broker closed a connection that the client did not use",
         explanation=f"The handshake was completed, the client sent nothing, and the broker "
         f"{leaving(case.tr, end)} {when(case.waited)} later.",

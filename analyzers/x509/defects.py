@@ -74,7 +74,8 @@ class Passed:
 def describe(certificate: Certificate, index: int | None, role: Role) -> str:
     """What to call a certificate in a clause, by its place in the list as sent."""
     if index == 0:
-        return f"the {role}'s certificate ({certificate.called})"
+        owner = "broker" if role == "server" else "client"
+        return f"the {owner}'s certificate ({certificate.called})"
     if index is None:
         return f"the trusted CA certificate {certificate.called}"
     kind = "issuing" if certificate.is_ca is False else "CA"

@@ -49,24 +49,24 @@ def _mismatch(certificate: Certificate, name: str, wanted: str, near: str) -> Na
     shown = printable(name)
     listed = _listed(certificate)
     if near == "wildcard-depth":
-        detail = f"{shown} is not in the certificate: a wildcard covers one label only, {listed}"
+        detail = f"the name {shown} is not in the certificate: a wildcard covers one label only, {listed}"
         return NameMatch(False, near, detail)
     if near == "wildcard-partial":
-        detail = f"{shown} fits only a wildcard that is part of a label, {listed}"
+        detail = f"the name {shown} fits only a wildcard that is part of a label, {listed}"
         return NameMatch(False, near, detail)
     if near == "wildcard-too-wide":
-        detail = f"{shown} fits only a wildcard over a whole top-level domain, {listed}"
+        detail = f"the name {shown} fits only a wildcard over a whole top-level domain, {listed}"
         return NameMatch(False, near, detail)
     common = certificate.subject_name.common_name
     if not _identities(certificate):
         if common and _match_host(to_ascii(common), wanted) == "matched":
-            detail = f"{shown} is only the common name (CN); there is no subjectAltName with it"
+            detail = f"the name {shown} is only the common name (CN), not in a subjectAltName"
             return NameMatch(False, "cn-only", detail)
         what = f"its common name is {printable(common)}" if common else "it names no host at all"
         return NameMatch(
             False, "no-names", f"the certificate has no name in a subjectAltName; {what}"
         )
-    return NameMatch(False, "different", f"{shown} is not in the certificate, {listed}")
+    return NameMatch(False, "different", f"the name {shown} is not in the certificate, {listed}")
 
 
 def _match_address(
@@ -83,7 +83,7 @@ def _match_address(
             return NameMatch(False, "ip-as-dns-name", detail)
     common = certificate.subject_name.common_name
     if common and _address(common) == address and not _identities(certificate):
-        detail = f"{shown} is only the common name (CN); there is no subjectAltName with it"
+        detail = f"the name {shown} is only the common name (CN), not in a subjectAltName"
         return NameMatch(False, "cn-only", detail)
     detail = f"the address {shown} is not in the certificate, {_listed(certificate)}"
     return NameMatch(False, "ip-not-listed", detail)
