@@ -49,7 +49,9 @@ def _mismatch(certificate: Certificate, name: str, wanted: str, near: str) -> Na
     shown = printable(name)
     listed = _listed(certificate)
     if near == "wildcard-depth":
-        detail = f"the name {shown} is not in the certificate: a wildcard covers one label only, {listed}"
+        detail = (
+            f"the name {shown} is not in the certificate (a wildcard covers one label), {listed}"
+        )
         return NameMatch(False, near, detail)
     if near == "wildcard-partial":
         detail = f"the name {shown} fits only a wildcard that is part of a label, {listed}"
