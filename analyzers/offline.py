@@ -208,7 +208,10 @@ def first_sender(data: bytes) -> Literal["client", "server"] | None:
 
 
 def _open_connection(flow: Flow) -> Connection:
-    return Connection(client_start=flow.client_start, server_start=flow.server_start)
+    opened = flow.syn_at if flow.client is not None and flow.client.syn else None
+    return Connection(
+        client_start=flow.client_start, server_start=flow.server_start, opened_at=opened
+    )
 
 
 def _endpoint(half: Half) -> tuple[str, int]:
