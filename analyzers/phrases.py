@@ -33,6 +33,7 @@ generated (?:CLIENT|SERVER) ALERT: *(?:Fatal|Warning) - ([\w ]+)
 alert rx -1/-1 tx \d+/(\d+)
 """
 _E = r"""
+(?:CLIENT|SERVER) ALERT: *(?:Fatal|Warning) - ([\w ]+)
 tls_alert, *["{]+(\w+)
 """
 

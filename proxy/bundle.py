@@ -31,16 +31,16 @@ REPORTS, TEXT, CAPTURE, README = "reports.jsonl", "reports.txt", "handshakes.pca
 _ABOUT = """\
 What a developer needs to explain {count}, made by tlswhy.
 
-{reports}     what tlswhy says, one JSON object a connection (schema tlswhy/1)
-{text}       the same for people
-{capture}  the handshakes; read it with `tlswhy read {capture}` or Wireshark
+{reports}      what tlswhy says, one JSON object a connection (schema tlswhy/1)
+{text}        the same for people
+{capture}  the handshakes, for `tlswhy read {capture}` or Wireshark
 
 Not in here, because tlswhy never keeps it: application data (MQTT packets, topics,
 payloads, passwords), private keys, session keys.
 
-The capture was built from the handshake messages that tlswhy kept: they are byte for
-byte what was sent{except_names}. Encrypted records keep their lengths and hold zeros. TCP
-details (options, retransmissions, segment sizes) are not those of the network, and
+The capture was built from what tlswhy kept. Handshake messages in clear are byte for
+byte what was sent{except_names}. Encrypted records keep their lengths and hold zeros.
+TCP details (options, retransmissions, segment sizes) are not those of the network, and
 times are those at which tlswhy saw a message. Bytes that were not kept are missing.
 
 {redaction}
@@ -132,7 +132,7 @@ def _about(count: int, *, redact: bool) -> str:
         reports=REPORTS,
         text=TEXT,
         capture=CAPTURE,
-        except_names=", but for the names" if redact else "",
+        except_names=" (but for the names)" if redact else "",
         redaction=_REDACTED if redact else _NOT_REDACTED,
         versions="\n".join(f"  {line}" for line in version_text().splitlines()),
     )

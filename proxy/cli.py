@@ -13,6 +13,7 @@ import typer
 
 from analyzers.printable import printable
 from proxy.commands import lab, live
+from proxy.commands.explain import explain
 from proxy.commands.read import read
 from proxy.limits import UsageError
 
@@ -20,6 +21,7 @@ _EXAMPLES = {
     "tlswhy proxy": "for example: tlswhy proxy broker.example.com:8883",
     "tlswhy run": "for example: tlswhy run broker.example.com -- mqtt-client {host} {port}",
     "tlswhy read": "for example: tlswhy read failing.pcapng",
+    "tlswhy explain": "for example: tlswhy explain protocol_version",
     "tlswhy lab run": "tlswhy lab list shows the scenarios",
 }
 """What the line about a missing argument ends with."""
@@ -76,6 +78,7 @@ app.command("demo")(lab.demo)
 app.command("proxy")(live.proxy)
 app.command("run")(live.run)
 app.command("read")(read)
+app.command("explain")(explain)
 app.add_typer(lab.lab)
 
 

@@ -16,11 +16,14 @@ import pytest
 from proxy import __main__ as entry
 from proxy import cli
 
-COMMANDS = ["demo", "proxy", "run", "read", "lab", "lab list", "lab run"]
+COMMANDS = ["demo", "proxy", "run", "read", "explain", "lab", "lab list", "lab run"]
 
 
 def tlswhy(
-    *arguments: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None
+    *arguments: str | Path,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: str = "",
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "proxy", *map(str, arguments)],
@@ -30,6 +33,7 @@ def tlswhy(
         check=False,
         env={**os.environ, **(env or {})},
         cwd=cwd,
+        input=stdin,
     )
 
 
@@ -93,6 +97,7 @@ WRONG = [
     (["proxy", "127.0.0.1:1", "--listen", "127.0.0.1:0", "--log", "no/such/log"], "no/such/log"),
     (["run"], "tlswhy run broker.example.com"),
     (["run", "broker"], "COMMAND"),
+    (["explain"], "tlswhy explain protocol_version"),
     (["read"], "tlswhy read failing.pcapng"),
     (["read", "no-such-file.pcap"], "no-such-file.pcap"),
     (["read", "no-such-*.pcap"], "no file matches"),
@@ -154,6 +159,43 @@ def test_a_file_without_certificates_is_one_line(tmp_path: Path) -> None:
 def test_control_characters_of_an_argument_are_shown_not_obeyed() -> None:
     done = tlswhy("proxy", "bro\x1b[31mker\r\n")
     assert done.returncode == 2
+    assert "\x1b" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (["certificate-expired"], "certificate-expired"),
+        (["70"], "protocol_version"),
+        (["unknown", "ca"], "unknown_ca"),
+        (["CLIENT ALERT: Fatal - Protocol Version"], "protocol_version"),
+        (["The Local Security Authority cannot be contacted"], "Schannel"),
+    ],
+)
+def test_explain(text: list[str], says: str) -> None:
+    done = tlswhy("explain", *text)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert says in done.stdout
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+
+
+def test_explain_reads_a_log_from_standard_input() -> None:
+    line = "2026-01-01 [notice] In state certify received CLIENT ALERT: Fatal - Unknown CA\n"
+    done = tlswhy("explain", "-", stdin=line)
+    assert done.returncode == 0
+    assert "unknown_ca" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"), [("certificate-expird", "certificate-expired"), ("a\x1b[2Jb", "rule id")]
+)
+def test_explain_says_when_it_knows_nothing(text: str, hint: str) -> None:
+    done = tlswhy("explain", text)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert hint in done.stderr
     assert "\x1b" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
