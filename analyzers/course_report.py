@@ -25,7 +25,7 @@ MAX_MESSAGES = 320
 
 
 def _ms(case: Case, event: Event) -> float:
-    return round(max(0.0, event.at - case.context.start) * 1000, 3)
+    return r.milliseconds(event.at - case.context.start)
 
 
 def alerts(case: Case) -> list[r.AlertReport]:

@@ -248,14 +248,12 @@ def _chain(case: Case, *, client: bool) -> list[r.CertificateReport] | None:
 
 def certificate_report(item: Certificate, valid: bool | None) -> r.CertificateReport:
     """A certificate in the report's words."""
-    from analyzers.summary import timestamp
-
     return r.CertificateReport(
         subject=item.subject,
         issuer=item.issuer,
         serial=item.serial,
-        not_before=timestamp(item.not_before) if item.not_before is not None else None,
-        not_after=timestamp(item.not_after) if item.not_after is not None else None,
+        not_before=r.timestamp(item.not_before) if item.not_before is not None else None,
+        not_after=r.timestamp(item.not_after) if item.not_after is not None else None,
         san=list(item.san),
         key=r.Key(type=item.key.type, bits=item.key.bits, curve=item.key.curve),
         signature_algorithm=item.signature_algorithm.name,

@@ -10,6 +10,7 @@ TCP payload. Text that strangers chose has been made printable (`\\xNN`) already
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -369,3 +370,20 @@ class Report(_Struct, frozen=True, kw_only=True):
     mqtt: MqttReport
     related: list[str]
     findings: list[FindingReport]
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def timestamp(seconds: float) -> str:
+    """Epoch seconds as the report writes a time: RFC 3339, UTC, microseconds."""
+    try:
+        moment = _EPOCH + timedelta(seconds=seconds)
+    except OverflowError:
+        moment = _EPOCH
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def milliseconds(seconds: float) -> float:
+    """A duration as the report writes it: milliseconds to the microsecond, never negative."""
+    return round(max(0.0, seconds) * 1000, 3)

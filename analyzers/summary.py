@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
@@ -18,8 +17,6 @@ from analyzers.handshake_report import build_tls
 from analyzers.printable import printable
 from analyzers.rules import catalogue
 from analyzers.transcript import CLIENT, SERVER
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def build_report(case: Case, findings: tuple[Finding, ...]) -> r.Report:
@@ -50,8 +47,8 @@ def build_report(case: Case, findings: tuple[Finding, ...]) -> r.Report:
             port=context.server_port,
             name=printable(name) if name else None,
         ),
-        start=timestamp(context.start),
-        duration_ms=_ms(last - context.start),
+        start=r.timestamp(context.start),
+        duration_ms=r.milliseconds(last - context.start),
         bytes=r.PerDirection(client=tr.client_bytes, server=tr.server_bytes),
         records_skipped=r.PerDirection(client=tr.client_skipped, server=tr.server_skipped),
         complete=r.Complete(
@@ -91,19 +88,6 @@ def tool_version() -> str:
         return "0"
 
 
-def timestamp(seconds: float) -> str:
-    """Epoch seconds as RFC 3339 UTC with microseconds."""
-    try:
-        moment = _EPOCH + timedelta(seconds=seconds)
-    except OverflowError:
-        moment = _EPOCH
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _ms(seconds: float) -> float:
-    return round(max(0.0, seconds) * 1000, 3)
-
-
 def _identifier(case: Case) -> str:
     """Stable for a connection however it was observed: ends and the client's random."""
     context, hello = case.context, case.tr.client_hello
@@ -133,7 +117,7 @@ def _close(case: Case, close: ClosedSeen) -> r.Close:
     return r.Close(
         from_="client" if close.direction is CLIENT else "server",
         how=close.how.value,
-        at_ms=_ms(close.at - case.context.start),
+        at_ms=r.milliseconds(close.at - case.context.start),
     )
 
 
@@ -230,6 +214,7 @@ def _fixes(case: Case, finding: Finding) -> list[r.FixReport]:
         client=context.client_hint,
         broker=context.broker_hint,
         client_family=case.client_family,
+        client_stack=case.client_stack.name if case.client_stack else None,
         server_family=case.server_family,
         server_name=context.server_name or case.sni,
         port=context.server_port,
