@@ -37,6 +37,7 @@ class _Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     how: dict[str, str]
     aliases: tuple[str, ...] = ()
     families: tuple[str, ...] = ()
+    stacks: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     managed: bool = False
 
@@ -45,6 +46,10 @@ class _Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         wanted = hint.casefold().strip()
         names = (key, self.name, *self.aliases)
         return any(name.casefold() == wanted for name in names)
+
+    def writes(self, stack: str) -> bool:
+        """Whether hellos of this stack, as `analyzers.stacks` names it, are this program's."""
+        return any(stack.startswith(name) for name in self.stacks)
 
     def serves(self, host: str) -> bool:
         """Whether `host` is one of this program's (or service's) own names."""
@@ -85,6 +90,7 @@ def fixes_for(
     client: str | None = None,
     broker: str | None = None,
     client_family: str | None = None,
+    client_stack: str | None = None,
     server_family: str | None = None,
     server_name: str | None = None,
     port: int | None = None,
@@ -92,14 +98,15 @@ def fixes_for(
     """What to change for `rule_id`, the side that is probably at fault first.
 
     `client` and `broker` are the user's words for the programs (keys, names or aliases
-    of the table; unknown words become labels), the families are what the hellos'
-    structure points to, and `server_name` also reveals hosted brokers. An unknown rule,
-    or one with nothing to change, gives an empty list.
+    of the table; unknown words become labels); the families and the client's stack (its
+    name, more exact) are what the hellos' structure points to; `server_name` also
+    reveals hosted brokers. An unknown rule, or one with nothing to change, gives an
+    empty list.
     """
     rule = table().rule.get(rule_id)
     if rule is None:
         return []
-    clients = client_programs(client, client_family)
+    clients = client_programs(client, client_family, client_stack)
     brokers = broker_programs(broker, server_family, server_name)
     sides = {
         "client": _side(rule.client, rule.client_how, clients, client or "client"),
@@ -123,12 +130,15 @@ def link_for(program: str) -> str | None:
     return None
 
 
-def client_programs(hint: str | None, family: str | None) -> list[_Program]:
+def client_programs(
+    hint: str | None, family: str | None, stack: str | None = None
+) -> list[_Program]:
     """The client programs meant by the user's word, else by the TLS stack; at most two."""
     known = table()
     if hint is not None:
         return [entry for key, entry in known.client.items() if entry.is_called(key, hint)][:1]
-    found = [entry for entry in known.client.values() if family in entry.families]
+    found = [entry for entry in known.client.values() if stack and entry.writes(stack)]
+    found = found or [entry for entry in known.client.values() if family in entry.families]
     if not found and family in known.stack:
         found = [known.stack[family]]
     return found[:MAX_PROGRAMS]

@@ -209,3 +209,9 @@ def test_links_are_https_and_found_by_name() -> None:
             assert entry.link.startswith("https://")
             assert link_for(entry.name) == entry.link
     assert link_for("nothing") is None
+
+
+def test_the_stack_is_more_exact_than_its_family() -> None:
+    found = client_programs(None, "openssl", "Python ssl (OpenSSL 3.0 or 3.1)")
+    assert [entry.name for entry in found] == ["paho-mqtt"]
+    assert len(client_programs(None, "openssl", "OpenSSL 3.0 or 3.1")) == 2

@@ -61,3 +61,10 @@ def test_justify_fits_and_keeps_the_right_end(text: str, columns: int) -> None:
     line = justify(text, "14:05 UTC", columns)
     assert width_of(line) <= columns
     assert line.endswith("14:05 UTC")
+
+
+def test_a_long_word_breaks_after_punctuation() -> None:
+    assert wrap("options.setUser(name).setPassword(x)", 24) == [
+        "options.setUser(name).",
+        "setPassword(x)",
+    ]

@@ -279,3 +279,85 @@ def test_a_tally_counts_and_points_at_the_first() -> None:
     single.add(samples.plaintext())
     assert single.render().startswith("1 connection: 1 failed.\n")
     assert "e.g. broker.example.com:8883 from 127.0.0.1:53212" in single.render()
+
+
+def test_a_title_that_tells_all_stands_alone() -> None:
+    text = render_text(samples.silent_server())
+    assert "FAILED  The broker never answered the ClientHello.\n" in text
+
+
+def test_reasons_that_rule_out_several_faults_are_said_once() -> None:
+    dates = "All certificates were valid on 2026-10-03."
+    ruled_out = [
+        samples.finding(rule, "Not the reason", dates, role="ruled_out")
+        for rule in ("certificate-expired", "certificate-not-yet-valid")
+    ]
+    many = [
+        samples.finding(f"certificate-fault-{n}", "Not", f"Reason {n}.", role="ruled_out")
+        for n in range(9)
+    ]
+    base = samples.misleading_alert()
+    text = in_words(msgspec.structs.replace(base, findings=[base.findings[0], *ruled_out, *many]))
+    assert f"not certificate-expired or certificate-not-yet-valid: {dates}" in text
+    assert text.count(dates) == 1
+    assert "nor certificate-fault-5 or certificate-fault-6" in text
+
+
+def test_the_family_is_silent_beside_the_fault_but_not_beside_a_guess() -> None:
+    base = samples.misleading_alert()
+    family = samples.finding("certificate-refused", "The client refused the certificate", "Text.")
+    told = msgspec.structs.replace(base, findings=[*base.findings, family])
+    assert "Other possible causes" not in render_text(told)
+    guess = samples.finding("certificate-expired", "It expired", certainty="possible")
+    guessed = msgspec.structs.replace(base, findings=[guess, family])
+    assert "The client refused the certificate. Text. [certificate-refused, certain]" in in_words(
+        guessed
+    )
+
+
+def test_many_other_causes_are_named_by_rule() -> None:
+    others = [
+        samples.finding(f"other-{n}", f"Other {n}", "One. Two.", certainty="possible")
+        for n in range(7)
+    ]
+    contributing = samples.finding("client-hello-large", "Large", "Very.", role="contributing")
+    base = samples.misleading_alert()
+    report = msgspec.structs.replace(base, findings=[*base.findings, contributing, *others])
+    text = in_words(report)
+    assert "- Other 0. One. [other-0, possible]" in text
+    assert "and also: other-4, other-5, other-6" in text
+    assert "Also contributing - Large. Very. [client-hello-large, certain]" in text
+
+
+def test_a_clear_answer_stands_after_what_it_answers() -> None:
+    report = samples.report(
+        server_protocol="http",
+        bytes=shape.PerDirection(client=300, server=79),
+        outcome=samples.outcome(
+            status="failed", handshake="none", failed_by="client", phase="before_server_hello"
+        ),
+        tls=samples.tls(messages=[samples.message("client", "client_hello", 1.0)]),
+        closes=[samples.close("client", "fin", 2.0)],
+    )
+    assert [row.text.split(":")[0] for row in ladder(report)] == [
+        "ClientHello",
+        "HTTP, not TLS",
+        "FIN (closes)",
+    ]
+    assert who_and_where(report).startswith("The client gave up when the answer was not TLS")
+
+
+def test_a_connection_that_was_refused_has_no_ladder() -> None:
+    report = samples.report(
+        protocol="none",
+        server_protocol="none",
+        tls=None,
+        bytes=shape.PerDirection(client=0, server=0),
+        complete=shape.Complete(client_start=False, server_start=False, gaps=0, truncated=False),
+        outcome=samples.outcome(status="failed", handshake="none", failed_by="server", phase="tcp"),
+        findings=[samples.finding("tcp-refused", "Nothing listens on the broker's port", "So.")],
+    )
+    text = render_text(report)
+    assert "FAILED  Nothing listens on the broker's port.\n" in text
+    assert "client  " not in text
+    assert "Not seen" not in text

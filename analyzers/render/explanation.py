@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from analyzers.lexicon import Explanation, Part
 from analyzers.printable import printable
-from analyzers.render.layout import wrap
-from analyzers.render.text import NARROWEST, WIDEST_PROSE, Paint
+from analyzers.render.layout import Paint, wrap
+from analyzers.render.text import NARROWEST, WIDEST_PROSE
 
 MAX_POINTS = 12
 

@@ -94,20 +94,22 @@ def _merge(report: Report) -> list[Row]:
             text = "FIN (closes)" if close.how == "fin" else "RST (reset)"
             rows.append(Row(close.at_ms, close.from_, text, "close", decisive=close is end.close))
     rows.sort(key=lambda row: row.at_ms or 0.0)  # stable: what came first stays first
-    return _not_tls(report) + rows + _open_ends(report)
+    return _with_clear_text(report, rows) + _open_ends(report)
 
 
-def _not_tls(report: Report) -> list[Row]:
-    """What came in clear; the report holds no times and no content of it."""
-    rows = []
-    for sender, protocol, count in (
-        ("client", report.protocol, report.bytes.client),
-        ("server", report.server_protocol, report.bytes.server),
-    ):
-        if protocol not in ("tls", "none") and count:
-            name = "something unknown" if protocol == "unknown" else printable(protocol).upper()
-            rows.append(Row(None, sender, f"{name}, not TLS: {count:,} bytes"))
-    return rows
+def _with_clear_text(report: Report, rows: list[Row]) -> list[Row]:
+    """Add what came in clear; the report holds no times and no content of it."""
+    first = _clear_text("client", report.protocol, report.bytes.client)
+    answer = _clear_text("server", report.server_protocol, report.bytes.server)
+    asked = sum(1 for row in rows if row.sender == "client" and row.kind == "message")
+    return [*first, *rows[:asked], *answer, *rows[asked:]]
+
+
+def _clear_text(sender: str, protocol: str, count: int) -> list[Row]:
+    if protocol in ("tls", "none") or not count:
+        return []
+    name = "something unknown" if protocol == "unknown" else printable(protocol).upper()
+    return [Row(None, sender, f"{name}, not TLS: {count:,} bytes")]
 
 
 def _open_ends(report: Report) -> list[Row]:
@@ -208,6 +210,14 @@ def _with_silences(rows: list[Row]) -> list[Row]:
     return spread
 
 
+def message_name(name: str) -> str:
+    """A handshake message as the RFCs' structs are called: "ClientHello"."""
+    shown = printable(name)
+    if " " in shown or shown != shown.lower():
+        return shown
+    return "".join(part.capitalize() for part in shown.split("_"))
+
+
 class _Namer:
     """Names messages as the RFCs do, with the facts that matter beside them."""
 
@@ -216,9 +226,7 @@ class _Namer:
         self._hellos = 0
 
     def text(self, message: MessageReport) -> str:
-        name = printable(message.name)
-        if name == name.lower():
-            name = "".join(part.capitalize() for part in name.split("_"))
+        name = message_name(message.name)
         facts = self._facts(name, message)
         return f"{name}: {facts}" if facts else name
 

@@ -1,4 +1,4 @@
-"""Lines that fit: display width, wrapping, and names shortened in the middle."""
+"""Lines that fit: display width, wrapping, names shortened in the middle, and colour."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterator
 ELLIPSIS = "..."
 LONGEST_WORD = 2
 """A word of more lines than this loses its middle instead of filling the screen."""
+
+_STYLES = {"bold": "1", "dim": "2", "bad": "1;31", "good": "1;32", "warn": "33", "head": "1;36"}
 
 
 def width_of(text: str) -> int:
@@ -70,11 +72,19 @@ def wrap(text: str, columns: int, *, first: str = "", rest: str | None = None) -
     return lines
 
 
+def _break(word: str, most: int) -> int:
+    """Where to break a word of which `most` characters fit: after punctuation, if any."""
+    for at in range(most, most // 2, -1):
+        if word[at - 1] in "/.,;:)(]}=&?-_":
+            return at
+    return most
+
+
 def _words(text: str, columns: int) -> Iterator[str]:
     for word in text.split():
         rest = shorten(word, LONGEST_WORD * columns)
         while width_of(rest) > columns:
-            at = _split(rest, columns)
+            at = _break(rest, _split(rest, columns))
             yield rest[:at]
             rest = rest[at:]
         yield rest
@@ -88,3 +98,16 @@ def justify(left: str, right: str, columns: int) -> str:
     room = columns - width_of(right) - 2
     shown = shorten(left, max(room, 0))
     return shown + " " * max(columns - width_of(shown) - width_of(right), 0) + right
+
+
+class Paint:
+    """Puts ANSI styles around finished lines, or nothing where colour is off."""
+
+    def __init__(self, colour: bool) -> None:
+        self._colour = colour
+
+    def __call__(self, style: str, line: str) -> str:
+        """`line` in `style`, one of the names above; an unknown style changes nothing."""
+        if not self._colour or not line.strip() or style not in _STYLES:
+            return line
+        return f"\x1b[{_STYLES[style]}m{line}\x1b[0m"

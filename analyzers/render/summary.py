@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from analyzers.printable import printable
-from analyzers.render.layout import shorten, width_of, wrap
-from analyzers.render.text import NARROWEST, Paint, endpoints
+from analyzers.render.layout import Paint, shorten, width_of, wrap
+from analyzers.render.text import NARROWEST, endpoints
 from analyzers.render.verdict import badge
 from analyzers.report import Report
 

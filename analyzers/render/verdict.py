@@ -23,10 +23,23 @@ _SERVER_STEPS = {
     "finished": "The broker gave up at the end of the handshake",
     "after_handshake": "The broker ended the connection after the handshake",
 }
+# These titles say who, where and how by themselves.
+_SELF_TELLING = (
+    "client-closed-",
+    "client-reset-",
+    "client-silent",
+    "name-not-resolved",
+    "server-closed-",
+    "server-reset-",
+    "server-silent",
+    "server-stalled-",
+    "tcp-",
+)
 # First words that lose their capital after a colon; others may be names ("TLS", "SNI").
 _COMMON_FIRST_WORDS = frozenset(
-    ("A", "All", "An", "Both", "Each", "Every", "It", "Its", "Neither", "No", "Nobody", "None")
-    + ("Not", "Nothing", "One", "Some", "Something", "That", "The", "These", "This", "Two")
+    ("A", "All", "An", "Both", "Broker", "Client", "Each", "Every", "It", "Its", "Neither")
+    + ("No", "Nobody", "None", "Not", "Nothing", "One", "Some", "Something", "That", "The")
+    + ("These", "This", "Two")
 )
 
 
@@ -84,7 +97,12 @@ def _step(report: Report) -> str:
     if outcome.failed_by == "network":
         return "The connection was never made"
     if outcome.failed_by == "client":
-        if outcome.phase == "server_flight" and tls and _saw_certificate(tls.messages):
+        verdict = report.verdict.rule if report.verdict else ""
+        if (
+            outcome.phase == "server_flight"
+            and tls is not None
+            and (_saw_certificate(tls.messages) or verdict.startswith("certificate-"))
+        ):
             return "The client gave up after the broker's certificate"
         if outcome.phase == "before_server_hello" and report.server_protocol not in ("tls", "none"):
             return "The client gave up when the answer was not TLS"
@@ -139,6 +157,8 @@ def after_colon(title: str) -> str:
 def headline(report: Report) -> str:
     """The one sentence that a reader in a hurry needs."""
     found = causes(report)
+    if found and found[0].rule.startswith(_SELF_TELLING):
+        return printable(found[0].title).strip().rstrip(".") + "."
     if found:
         return f"{who_and_where(report)}: {after_colon(found[0].title)}."
     if report.outcome.status in ("failed", "not_tls"):
