@@ -209,8 +209,10 @@ def _finding(case: Case, finding: Finding, verdict: bool) -> r.FindingReport:
 
 def _fixes(case: Case, finding: Finding) -> list[r.FixReport]:
     context = case.context
+    # A mismatch that we caused is mended on our side, not in the broker's certificate.
+    ours = case.points_at_proxy and finding.rule == "certificate-name-mismatch"
     found = fixes_for(
-        finding.rule,
+        "client-points-at-proxy-name" if ours else finding.rule,
         client=context.client_hint,
         broker=context.broker_hint,
         client_family=case.client_family,

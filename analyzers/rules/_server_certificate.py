@@ -11,6 +11,8 @@ from analyzers.messages import CertificateMessage
 from analyzers.rules._words import at_ending, at_event, refusing
 from analyzers.transcript import SERVER
 
+_HIDDEN = "TLS 1.3 hides the certificate, so this cannot be excluded."
+
 
 def blamed(case: Case) -> dict[str, Blame]:
     """What the refusal can rest on, by kind of fault; empty if nothing was refused."""
@@ -62,9 +64,7 @@ def fault(
     judged = case.server_judgement
     blame = blamed(case).get(kind)
     if refusal is not None and blame is not None:
-        says = (
-            _sentence(blame.defect.detail) if blame.defect else hidden or "It cannot be seen here."
-        )
+        says = _sentence(blame.defect.detail) if blame.defect else hidden or _HIDDEN
         evidence = list(_place(case, blame.defect.index, says)) if blame.defect else []
         yield Finding(
             rule=identifier,

@@ -107,10 +107,16 @@ def certificate_name_mismatch(case: Case) -> Iterator[Finding]:
     References:
         RFC 9525 section 6 (https://www.rfc-editor.org/rfc/rfc9525#section-6)
     """
+    title = "The broker's certificate is not for the name that the client wanted"
+    if case.points_at_proxy:
+        title = (
+            f"The client looked for {case.checked_name} in the broker's certificate, because it "
+            "was pointed at this proxy"
+        )
     yield from fault(
         case,
         "name-mismatch",
-        "The broker's certificate is not for the name that the client wanted",
+        title,
         hidden="In TLS 1.3 the certificate's names cannot be seen.",
         ruled_out="Not the name",
     )
