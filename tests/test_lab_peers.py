@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Literal
 
 import pytest
 import trio
@@ -120,10 +121,10 @@ async def test_the_client_checks_the_name(authority: Authority, root: Identity) 
 
 
 @pytest.mark.parametrize(
-    ("connack", "client_says"), [(5, "CONNACK 5: refused"), (None, "closed without CONNACK")]
+    ("connack", "client_says"), [(5, "CONNACK 5: refused"), ("hang up", "closed without CONNACK")]
 )
 async def test_mqtt_refusals(
-    authority: Authority, root: Identity, connack: int | None, client_says: str
+    authority: Authority, root: Identity, connack: int | Literal["hang up"], client_says: str
 ) -> None:
     broker = TlsBroker(authority.server(root), connack=connack)
     [(client, _)] = await meet(broker, TlsClient([root]))
@@ -146,7 +147,7 @@ async def test_a_single_group(authority: Authority, root: Identity) -> None:
 
 async def test_a_client_that_leaves(authority: Authority, root: Identity) -> None:
     broker = TlsBroker(authority.server(root))
-    [(client, log)] = await meet(broker, TlsClient([root], leaves=True))
+    [(client, log)] = await meet(broker, TlsClient([root], manner="leave"))
     assert client == "closed: does not accept the certificate (TLSv1.3)"
     assert "EOF" in log or "eof" in log
 

@@ -17,6 +17,7 @@ __all__ = ["FAMILIES", "UnknownScenario", "catalogue", "find", "run"]
 
 FAMILIES = (
     "healthy",
+    "sound-chain",
     "negotiation",
     "psk",
     "certificate",

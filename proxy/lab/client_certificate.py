@@ -76,11 +76,10 @@ def client_certificate_refused(lab: Lab) -> Expected:
     return lab.fails("client-certificate-refused", by="server", phase="client_certificate")
 
 
-def _refused(lab: Lab, root: Identity, device: Identity, rule: str) -> Expected:
+def _show(lab: Lab, root: Identity, device: Identity) -> None:
     """A broker that asks for certificates below `root`, and a client that shows `device`."""
     lab.broker(lab.server(root), client_ca=root, max_version="1.2", ciphers=_STRICT)
     lab.client(trust=[root], identity=device, ciphers=_LAX)
-    return lab.fails(rule, by="server", phase="client_certificate")
 
 
 @scenario(near_miss=("client-certificate-missing", "client-certificate-not-yet-valid"))
@@ -91,7 +90,8 @@ def client_certificate_expired(lab: Lab) -> Expected:
     """
     root = lab.root()
     device = lab.device(root, starts=-366 * DAY, ends=-DAY)
-    return _refused(lab, root, device, "client-certificate-expired")
+    _show(lab, root, device)
+    return lab.fails("client-certificate-expired", by="server", phase="client_certificate")
 
 
 @scenario(near_miss="client-certificate-expired")
@@ -101,7 +101,8 @@ def client_certificate_not_yet_valid(lab: Lab) -> Expected:
     The machine that issued it runs ahead, or the broker's clock is behind.
     """
     root = lab.root()
-    return _refused(lab, root, lab.device(root, starts=DAY), "client-certificate-not-yet-valid")
+    _show(lab, root, lab.device(root, starts=DAY))
+    return lab.fails("client-certificate-not-yet-valid", by="server", phase="client_certificate")
 
 
 @scenario(near_miss=("client-certificate-unknown-ca", "client-certificate-wrong-key"))
@@ -126,9 +127,8 @@ def client_certificate_wrong_eku(lab: Lab) -> Expected:
     Extended key usage lists serverAuth alone; public CAs have stopped issuing clientAuth.
     """
     root = lab.root()
-    return _refused(
-        lab, root, lab.device(root, purposes=("server",)), "client-certificate-wrong-eku"
-    )
+    _show(lab, root, lab.device(root, purposes=("server",)))
+    return lab.fails("client-certificate-wrong-eku", by="server", phase="client_certificate")
 
 
 @scenario(near_miss=("client-certificate-missing-intermediate", "client-certificate-missing"))
@@ -137,7 +137,8 @@ def client_certificate_self_signed(lab: Lab) -> Expected:
 
     No CA stands behind it, and the broker was not given this one.
     """
-    return _refused(lab, lab.root(), lab.device(None), "client-certificate-self-signed")
+    _show(lab, lab.root(), lab.device(None))
+    return lab.fails("client-certificate-self-signed", by="server", phase="client_certificate")
 
 
 @scenario(near_miss=("client-certificate-self-signed", "client-certificate-missing"))
@@ -161,7 +162,8 @@ def client_certificate_weak_key(lab: Lab) -> Expected:
     OpenSSL's security level 2 refuses it on the broker, with a plain bad_certificate.
     """
     root = lab.root()
-    return _refused(lab, root, lab.device(root, key="rsa-1024"), "client-certificate-weak-key")
+    _show(lab, root, lab.device(root, key="rsa-1024"))
+    return lab.fails("client-certificate-weak-key", by="server", phase="client_certificate")
 
 
 @scenario(near_miss=("client-certificate-weak-key", "client-certificate-bad-signature"))
@@ -173,7 +175,8 @@ def client_certificate_weak_signature(lab: Lab) -> Expected:
     """
     root = lab.root()
     device = lab.device(root, signature="sha1")
-    return _refused(lab, root, device, "client-certificate-weak-signature")
+    _show(lab, root, device)
+    return lab.fails("client-certificate-weak-signature", by="server", phase="client_certificate")
 
 
 @scenario(near_miss=("client-certificate-expired", "client-certificate-unknown-ca"))

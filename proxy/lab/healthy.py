@@ -12,7 +12,8 @@ from proxy.lab.authority import DAY
 def healthy_tls12(lab: Lab) -> Expected:
     """A sound MQTT session over TLS 1.2.
 
-    Hello, certificate, keys and both Finished; then CONNECT, CONNACK and DISCONNECT.
+    Hello, certificate, keys and both Finished; then CONNECT, CONNACK and DISCONNECT. Up
+    to the ChangeCipherSpec everything can be read.
     """
     root = lab.root()
     lab.broker(lab.server(root), max_version="1.2")
@@ -33,15 +34,17 @@ def healthy_tls13(lab: Lab) -> Expected:
     return lab.established()
 
 
-@scenario(near_miss=("client-certificate-missing", "client-certificate-refused"))
+@scenario(near_miss=("client-certificate-missing", "client-certificate-wrong-eku"))
 def healthy_mutual_tls12(lab: Lab) -> Expected:
     """Both sides show certificates, in TLS 1.2.
 
-    CertificateRequest, the client's Certificate and its CertificateVerify are in clear.
+    CertificateRequest, the client's Certificate and its CertificateVerify are in clear,
+    between the broker's flight and the client's ChangeCipherSpec.
     """
     root = lab.root()
     lab.broker(lab.server(root), client_ca=root, max_version="1.2")
-    lab.client(trust=[root], identity=lab.device(lab.intermediate(root)))
+    device = lab.device(lab.intermediate(root), purposes=("server", "client"))
+    lab.client(trust=[root], identity=device)
     return lab.established()
 
 
@@ -87,7 +90,8 @@ def healthy_resumption_tls12(lab: Lab) -> Expected:
 def healthy_resumption_tls13(lab: Lab) -> Expected:
     """The second connection resumes the first one's session, in TLS 1.3.
 
-    The ServerHello carries the pre_shared_key extension in clear: no Certificate.
+    The ServerHello carries the pre_shared_key extension in clear, and that alone proves
+    it; no Certificate follows.
     """
     root = lab.root()
     lab.broker(lab.server(root))
@@ -156,7 +160,8 @@ def healthy_impostor_unnoticed(lab: Lab) -> Expected:
 def healthy_self_signed(lab: Lab) -> Expected:
     """A self-signed certificate that the client was given as its CA.
 
-    Self-signed is not the same as untrusted.
+    Self-signed is not the same as untrusted: a CA file may hold any certificate, also
+    this one.
     """
     own = lab.server(None)
     lab.broker(own, max_version="1.2")
@@ -166,9 +171,10 @@ def healthy_self_signed(lab: Lab) -> Expected:
 
 @scenario(near_miss="certificate-name-mismatch")
 def healthy_wildcard(lab: Lab) -> Expected:
-    """The certificate is for *.example and the client wants broker.example.
+    """The certificate is for *.broker.example, the client wants eu.broker.example.
 
-    A wildcard stands for exactly one label on the left.
+    A wildcard stands for exactly one label on the left: neither broker.example nor
+    a.eu.broker.example would fit.
     """
     root = lab.root()
     lab.broker(lab.server(root, names=("*.broker.example",)), max_version="1.2")
@@ -181,7 +187,8 @@ def healthy_wildcard(lab: Lab) -> Expected:
 def healthy_localhost(lab: Lab) -> Expected:
     """A broker on this machine whose certificate is for localhost.
 
-    Pointing at localhost is right where the certificate says so.
+    Pointing at localhost is right where the certificate says so and the broker really
+    is this machine.
     """
     root = lab.root()
     lab.broker(lab.server(root, names=("localhost", "127.0.0.1")), max_version="1.2")
@@ -200,4 +207,32 @@ def healthy_ecdsa(lab: Lab) -> Expected:
     root = lab.root()
     lab.broker(lab.server(root, key="p-256"), max_version="1.2")
     lab.client(trust=[root])
+    return lab.established()
+
+
+@scenario(near_miss="client-hello-large")
+def healthy_large_hello(lab: Lab) -> Expected:
+    """A ClientHello larger than one packet, answered as it should be.
+
+    Forty protocol names by ALPN make it long. Size alone is no fault: it only matters
+    where nothing comes back.
+    """
+    root = lab.root()
+    lab.broker(lab.server(root))
+    lab.client(
+        trust=[root], alpn=[f"application-protocol-number-{n:02}-of-many" for n in range(40)]
+    )
+    return lab.established()
+
+
+@scenario(near_miss="client-certificate-revoked")
+def healthy_with_revocation_list(lab: Lab) -> Expected:
+    """The broker holds a revocation list, and another device is on it.
+
+    Both devices were issued by the same CA; the serial number makes the difference.
+    """
+    root = lab.root()
+    stolen, device = lab.device(root), lab.device(root)
+    lab.broker(lab.server(root), client_ca=root, revoked=[stolen], max_version="1.2")
+    lab.client(trust=[root], identity=device)
     return lab.established()

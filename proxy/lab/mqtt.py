@@ -21,7 +21,7 @@ def mqtt_connect_refused(lab: Lab) -> Expected:
     )
 
 
-@scenario(near_miss=("client-certificate-missing", "client-certificate-refused"))
+@scenario(near_miss=("client-certificate-missing", "mqtt-no-answer"))
 def mqtt_connect_hung_up(lab: Lab) -> Expected:
     """The broker takes the CONNECT and hangs up without a CONNACK.
 
@@ -65,7 +65,7 @@ def mqtt_keepalive_timeout(lab: Lab) -> Expected:
     )
 
 
-@scenario(near_miss=("mqtt-keepalive-timeout", "mqtt-connect-refused"))
+@scenario(near_miss=("mqtt-keepalive-timeout", "renegotiation-refused"))
 def mqtt_session_aborted(lab: Lab) -> Expected:
     """The client's program is killed in the middle of a session.
 
@@ -79,7 +79,7 @@ def mqtt_session_aborted(lab: Lab) -> Expected:
     )
 
 
-@scenario(near_miss=("mqtt-connect-refused", "client-certificate-refused"))
+@scenario(near_miss=("mqtt-connect-refused", "client-closed-unused"))
 def idle_closed(lab: Lab) -> Expected:
     """The client shakes hands and then says nothing.
 
@@ -92,7 +92,7 @@ def idle_closed(lab: Lab) -> Expected:
     return lab.fails("idle-closed", by="server", phase="after_handshake", status="established")
 
 
-@scenario(near_miss=("mqtt-connect-refused", "certificate-expired"))
+@scenario(near_miss=("mqtt-connect-refused", "idle-closed"))
 def client_closed_unused(lab: Lab) -> Expected:
     """The client shakes hands and leaves at once.
 

@@ -17,7 +17,7 @@ _FALLBACK_SCSV = 0x5600
 _SECP384R1, _SECP521R1, _X448 = 0x0018, 0x0019, 0x001E
 
 
-@scenario(near_miss=("version-server-too-old", "alert-misleads"))
+@scenario(near_miss=("version-server-too-old", "inappropriate-fallback", "alert-misleads"))
 def version_client_too_old(lab: Lab) -> Expected:
     """The client knows TLS 1.1 at most; the broker wants TLS 1.2.
 

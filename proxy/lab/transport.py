@@ -13,7 +13,7 @@ _STALL = 3.2
 """Seconds after which a broker gives a silent client up."""
 
 
-@scenario(near_miss=("server-closed-after-client-hello", "server-silent"))
+@scenario(near_miss=("server-closed-after-client-hello", "name-not-resolved", "tcp-timeout"))
 def tcp_refused(lab: Lab) -> Expected:
     """Nothing listens on the broker's port.
 
@@ -44,7 +44,7 @@ def plaintext_to_tls_port(lab: Lab) -> Expected:
     )
 
 
-@scenario(near_miss=("plaintext-to-tls-port", "server-closed-after-client-hello"))
+@scenario(near_miss=("plaintext-to-tls-port", "tls-to-other-protocol"))
 def tls_to_plaintext_port(lab: Lab) -> Expected:
     """The client speaks TLS to a port where the broker speaks plain MQTT.
 
@@ -62,7 +62,7 @@ def tls_to_plaintext_port(lab: Lab) -> Expected:
     return lab.fails("tls-to-plaintext-port", by="server", phase="before_server_hello")
 
 
-@scenario(near_miss=("server-reset-after-client-hello", "handshake-refused"))
+@scenario(near_miss=("server-reset-after-client-hello", "middlebox-suspected"))
 def server_closed_after_client_hello(lab: Lab) -> Expected:
     """The broker reads the ClientHello and closes without an answer.
 
@@ -113,7 +113,7 @@ def server_silent(lab: Lab) -> Expected:
     return lab.fails("server-silent", by="client", phase="before_server_hello")
 
 
-@scenario(near_miss="tcp-refused")
+@scenario(near_miss=("tcp-refused", "tcp-timeout"))
 def name_not_resolved(lab: Lab) -> Expected:
     """The broker's name cannot be resolved.
 
@@ -125,7 +125,7 @@ def name_not_resolved(lab: Lab) -> Expected:
     return lab.fails("name-not-resolved", by=None, phase="tcp")
 
 
-@scenario(near_miss=("plaintext-to-tls-port", "tls-to-other-protocol"))
+@scenario(near_miss=("plaintext-to-tls-port", "proxy-header-unexpected"))
 def non_tls_to_tls_port(lab: Lab) -> Expected:
     """A health check asks the TLS port for a web page.
 
@@ -146,7 +146,7 @@ def non_tls_to_tls_port(lab: Lab) -> Expected:
 
 @scenario(near_miss=("non-tls-to-tls-port", "plaintext-to-tls-port"))
 def proxy_header_unexpected(lab: Lab) -> Expected:
-    """A load balancer puts a PROXY header before TLS, and the broker does not expect it.
+    """A balancer puts a PROXY header before TLS; the broker does not expect it.
 
     The header gives the client's own address. A broker that was not told about it reads
     "PROXY " as a broken TLS record. Erlang logs {unsupported_record_type,80}: the P.
@@ -167,7 +167,8 @@ def proxy_header_unexpected(lab: Lab) -> Expected:
 def tls_to_other_protocol(lab: Lab) -> Expected:
     """The port belongs to a web server without TLS.
 
-    The ClientHello is answered in clear, with HTTP.
+    The ClientHello is answered in clear, with HTTP. Check the port: 8883 is MQTT over
+    TLS, 80 and 8080 are the web.
     """
 
     async def web_server(wire: Wire) -> str:
@@ -182,7 +183,7 @@ def tls_to_other_protocol(lab: Lab) -> Expected:
 
 @scenario(near_miss="certificate-unknown-ca")
 def client_points_at_proxy_name(lab: Lab) -> Expected:
-    """The client was pointed at localhost, and checks the broker's certificate for that.
+    """The client was pointed at localhost, and looks for that in the certificate.
 
     Whoever puts a proxy between and writes `localhost` into the client changes the name
     that the client checks. The broker's certificate is fine for its own name. A line in
