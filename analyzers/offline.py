@@ -127,6 +127,7 @@ class Reading(Iterator[tuple[Transcript, Context]]):
         assert client is not None
         address, port = _endpoint(client)
         server_address, server_port = _endpoint(client.other)
+        flow.dissolve()
         return connection.transcript, replace(
             self._context,
             start=flow.first_at,

@@ -363,6 +363,11 @@ class Flow:
                 half.closed = how
                 sink.close(half.direction, how, at, None)
 
+    def dissolve(self) -> None:
+        """Let go of the halves, once the flow was handed over: cycles are freed late."""
+        for half in (self.first, self.second):
+            del half.other, half.flow
+
     def _find_client(self, half: Half, data: bytes | memoryview) -> Half:
         sender = self.shared.judge(bytes(data[:64])) if data else None
         if sender == "client":
