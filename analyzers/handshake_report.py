@@ -68,7 +68,7 @@ def build_tls(case: Case) -> r.TlsReport | None:
         client_certificates=_chain(case, client=True),
         inferred=r.Inferred(
             server_key=flights.server_key,
-            alpn=None,
+            alpn=_inferred_alpn(case),
             certificate_message_length=flights.server_certificate,
         ),
         alerts=alerts(case),
@@ -109,6 +109,27 @@ def _resumption(case: Case) -> r.ResumptionKind:
     if hello is not None and hello.extensions.session_ticket:
         return "ticket"
     return "session_id"
+
+
+def _inferred_alpn(case: Case) -> str | None:
+    """The protocol that the length of EncryptedExtensions gives away (TLS 1.3).
+
+    An EncryptedExtensions message is 6 bytes when empty, an acknowledged server_name adds
+    4, and an ALPN answer adds 7 and the name (RFC 7301 section 3.1).
+    """
+    hello, length = case.tr.client_hello, case.flights.encrypted_extensions
+    if hello is None or length is None:
+        return None
+    acknowledged = (0, 4) if hello.extensions.server_name else (0,)
+    if length in (6 + extra for extra in acknowledged):
+        return None
+    fitting = {
+        name
+        for name in hello.extensions.alpn
+        for extra in acknowledged
+        if length == 6 + extra + 7 + len(name)
+    }
+    return printable_bytes(fitting.pop()) if len(fitting) == 1 else None
 
 
 def _psk_accepted(case: Case) -> bool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
@@ -15,7 +16,7 @@ from analyzers.finding import Evidence, Finding
 from analyzers.fixes import fixes_for
 from analyzers.handshake_report import build_tls
 from analyzers.printable import printable
-from analyzers.rules import catalogue
+from analyzers.rules import Rule, catalogue
 from analyzers.transcript import CLIENT, SERVER
 
 
@@ -80,6 +81,7 @@ def build_report(case: Case, findings: tuple[Finding, ...]) -> r.Report:
     )
 
 
+@cache
 def tool_version() -> str:
     """The installed version of tlswhy."""
     try:
@@ -190,9 +192,13 @@ def _mqtt(case: Case) -> r.MqttReport:
 # -- findings --------------------------------------------------------------------------
 
 
+@cache
+def _rules() -> dict[str, Rule]:
+    return {rule.id: rule for rule in catalogue()}
+
+
 def _finding(case: Case, finding: Finding, verdict: bool) -> r.FindingReport:
-    rules = {rule.id: rule for rule in catalogue()}
-    declared = rules.get(finding.rule)
+    declared = _rules().get(finding.rule)
     wanted = verdict or finding.role in ("cause", "contributing")
     fixes = _fixes(case, finding) if wanted else []
     return r.FindingReport(

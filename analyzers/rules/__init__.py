@@ -1,5 +1,7 @@
 """The rule catalogue, by family in the order in which `tlswhy explain` lists them."""
 
+from functools import cache
+
 from analyzers.rules import (
     certificate,
     chain,
@@ -33,6 +35,7 @@ FAMILIES = (
 _ORDER = {family.__name__.rpartition(".")[2]: place for place, family in enumerate(FAMILIES)}
 
 
+@cache
 def catalogue() -> tuple[Rule, ...]:
     """Every rule, in catalogue order."""
     return tuple(sorted(declared(), key=lambda rule: _ORDER[rule.family]))
