@@ -294,3 +294,32 @@ def test_colour_changes_no_word() -> None:
     coloured = render_explanation(explanation, colour=True)
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == render_explanation(explanation)
     assert coloured != render_explanation(explanation)
+
+
+def test_an_explanation_of_everything_fits_the_width() -> None:
+    texts = [rule.id for rule in rules.catalogue()] + ["40", "42", "0x80090304", "296"]
+    for text in texts:
+        for width in (40, 80, 120):
+            rendered = render_explanation(explained(text), width=width)
+            assert all(width_of(line) <= width for line in rendered.splitlines())
+            assert rendered.endswith("\n")
+            assert not rendered.endswith("\n\n")
+
+
+def test_a_long_list_of_cases_is_cut() -> None:
+    part = lexicon.Part(
+        "Title", points=tuple(f"Point {n}." for n in range(20)), references=("RFC",)
+    )
+    rendered = render_explanation(Explanation((part,), None))
+    assert "  - and 8 more\n" in rendered
+    assert "  References\n  - RFC\n" in rendered
+
+
+def test_a_schannel_code_has_one_or_two_readings() -> None:
+    only_alert = explained("0x80090302").parts[0].paragraphs[1]
+    assert only_alert == "The broker sent the alert protocol_version (70), which the wire shows."
+    only_local = explained("0x80090308").parts[0].paragraphs[-1]
+    assert "No alert is behind it: " in only_local
+    both = explained("SEC_E_INTERNAL_ERROR").parts[0].paragraphs[1]
+    assert both.startswith("Either the broker sent the alert internal_error (80)")
+    assert "or no alert came: Schannel failed by itself" in both

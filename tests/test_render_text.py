@@ -361,3 +361,65 @@ def test_a_connection_that_was_refused_has_no_ladder() -> None:
     assert "FAILED  Nothing listens on the broker's port.\n" in text
     assert "client  " not in text
     assert "Not seen" not in text
+
+
+def test_what_lengths_and_hellos_tell_is_said() -> None:
+    base = samples.cut_off()
+    assert base.tls is not None
+    tls = msgspec.structs.replace(
+        base.tls,
+        alpn="mqtt",
+        resumption="psk",
+        inferred=shape.Inferred(server_key="RSA 1024", alpn=None, certificate_message_length=None),
+    )
+    text = in_words(msgspec.structs.replace(base, tls=tls))
+    assert (
+        "Seen: ALPN mqtt; resumed session; broker's key by record lengths: RSA 1024; client looks "
+        "like SChannel (likely); broker looks like Erlang/OTP (likely)" in text
+    )
+
+
+def test_a_note_brings_its_fixes_and_unread_records_are_said() -> None:
+    note = samples.finding(
+        "client-points-at-proxy-name",
+        "The client was pointed at the proxy",
+        role="note",
+        fixes=[samples.fix("paho-mqtt", "Connect by the broker's name.")],
+    )
+    report = samples.plaintext()
+    report = msgspec.structs.replace(
+        report,
+        findings=[*report.findings, note],
+        records_skipped=shape.PerDirection(client=3, server=4),
+    )
+    text = in_words(report)
+    assert "Notes - The client was pointed at the proxy. paho-mqtt: Connect by the" in text
+    assert "Not seen: 7 records were passed on unread." in text
+
+
+def test_a_note_stands_under_an_established_connection() -> None:
+    note = samples.finding("client-hello-large", "The ClientHello is large", role="note")
+    text = render_text(msgspec.structs.replace(samples.established(), findings=[note]))
+    assert "    Note: The ClientHello is large.\n" in text
+
+
+def test_evidence_may_be_one_byte_or_of_no_message() -> None:
+    base = samples.misleading_alert()
+    proofs = [
+        samples.evidence("client", "client_hello", "One byte", offset=4, length=1, frame=4),
+        samples.evidence(None, None, "An absence"),
+        samples.evidence("server", "close", "It closed", stream_offset=7),
+    ]
+    cause = msgspec.structs.replace(base.findings[0], evidence=proofs)
+    text = in_words(msgspec.structs.replace(base, findings=[cause]))
+    assert "- One byte [client ClientHello, byte 4, frame 4]" in text
+    assert "- An absence -" in text
+    assert "- It closed [broker close, stream offset 7]" in text
+
+
+def test_an_ipv6_address_stands_in_brackets_and_a_missing_one_is_admitted() -> None:
+    report = samples.report(
+        client=shape.Client(address="2001:db8::1", port=5, process=None),
+        server=shape.Server(address=None, port=None, name=None),
+    )
+    assert "[2001:db8::1]:5 -> ?" in render_text(report)

@@ -20,6 +20,8 @@ SHORTEST_ARROW = 3
 LONGEST_NAME = 44
 """Longer host names lose their middle here; the evidence has them in full."""
 
+_NOT_MESSAGES = frozenset(("close", "connect", "fault", "gap", "plaintext"))
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -213,7 +215,7 @@ def _with_silences(rows: list[Row]) -> list[Row]:
 def message_name(name: str) -> str:
     """A handshake message as the RFCs' structs are called: "ClientHello"."""
     shown = printable(name)
-    if " " in shown or shown != shown.lower():
+    if " " in shown or shown != shown.lower() or shown in _NOT_MESSAGES:
         return shown
     return "".join(part.capitalize() for part in shown.split("_"))
 

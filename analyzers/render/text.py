@@ -164,6 +164,8 @@ def _session(report: Report) -> list[str]:
         facts.append(f"ALPN {tls.alpn}")
     if tls.resumption not in ("none", "unknown"):
         facts.append("resumed session")
+    if tls.inferred.server_key:
+        facts.append(f"broker's key by record lengths: {tls.inferred.server_key}")
     return [printable(fact) for fact in facts if fact]
 
 
