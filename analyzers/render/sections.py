@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from analyzers.fixes import link_for
 from analyzers.printable import printable
 from analyzers.render.ladder import message_name
 from analyzers.render.layout import Paint, shorten, wrap
@@ -87,6 +88,9 @@ def fixes(found: Iterable[FindingReport], columns: int, paint: Paint) -> list[st
         label = f"{shorten(printable(fix.for_), columns // 2)}:"
         first, *rest = wrap(printable(fix.text), columns, first=f"  {label} ", rest="    ")
         lines += [f"  {paint('bold', label)}{first.removeprefix('  ' + label)}", *rest]
+        link = link_for(fix.for_)
+        if link is not None and len(link) + 4 <= columns:  # a broken address is no use
+            lines.append(paint("dim", f"    {link}"))
     return lines
 
 
