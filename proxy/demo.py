@@ -36,8 +36,8 @@ ACTS = (
     Act(
         "alert-misleads",
         "A client that does not, and whose alert misleads",
-        "MQTTnet on Windows 11, replayed byte by byte from what it sent to a broker whose "
-        "certificate is invalid.",
+        "What MQTTnet on Windows 11 sends to a broker whose certificate is invalid. Windows' TLS "
+        "runs nowhere else, so a script plays it after the recorded case; the broker is real.",
     ),
 )
 
@@ -64,7 +64,7 @@ async def _perform(write: Callable[[str], object], width: int, colour: bool) -> 
         _say(write, width, act.story, indent="   ")
         result = await run_scenario(find(act.scenario))
         _say(write, width, f"The client's user reads: {result.client_saw[-1]}", indent="   ")
-        _say(write, width, f"The broker logs:         {result.broker_saw[-1]}", indent="   ")
+        _say(write, width, f"The broker logs: {result.broker_saw[-1]}", indent="   ")
         write("   tlswhy explains:\n\n")
         write(render_text(result.report, width=width, colour=colour, number=number))
         wrong += [f"{act.scenario}: {difference}" for difference in result.differences]

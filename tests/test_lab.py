@@ -9,15 +9,18 @@ import subprocess
 import sys
 import textwrap
 
+import msgspec
 import pytest
 import trio
 
 from analyzers.diagnose import explain
 from analyzers.events import Direction, How
+from analyzers.offline import read_connections
 from analyzers.report import Report
 from proxy.lab import FAMILIES, UnknownScenario, catalogue, find, run
 from proxy.lab._scenario import Expected, Lab, Registry, Scenario
-from proxy.lab.runner import Chunk, Close, LabResult, Seen, Unreached, replay, run_scenario
+from proxy.lab.recording import Chunk, Close, Seen, Unreached, replay
+from proxy.lab.runner import LabResult, run_scenario
 
 SCENARIOS = catalogue()
 every_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda entry: entry.id)
@@ -48,6 +51,43 @@ def test_chunking_changes_nothing_that_matters(scenario: Scenario) -> None:
     result = result_of(scenario)
     single = explain(replay(in_single_bytes(result.seen)), result.context)
     assert essence(single) == essence(result.report)
+
+
+@every_scenario
+def test_a_capture_of_it_is_explained_alike(scenario: Scenario) -> None:
+    result = result_of(scenario)
+    read = list(read_connections([result.pcapng], name="lab.pcapng"))
+    if scenario.id == "name-not-resolved":
+        assert read == [], "no packet was sent"
+        return
+    [(transcript, context)] = read
+    report = explain(transcript, context)
+    assert report.outcome == result.report.outcome
+    assert report.verdict == result.report.verdict
+    assert findings(report) == findings(result.report)
+    assert handshake(report) == handshake(result.report)
+
+
+def findings(report: Report) -> list[tuple[str, str, str]]:
+    # Which name a client was pointed at by a proxy is known to the proxy alone.
+    return [
+        (finding.rule, finding.role, finding.certainty)
+        for finding in report.findings
+        if finding.rule != "client-points-at-proxy-name"
+    ]
+
+
+def handshake(report: Report) -> object:
+    """The handshake's facts, without times and counts of segments."""
+    return without(msgspec.to_builtins(report.tls), {"at_ms", "fragments"})
+
+
+def without(value: object, keys: set[str]) -> object:
+    if isinstance(value, dict):
+        return {key: without(inner, keys) for key, inner in value.items() if key not in keys}
+    if isinstance(value, list):
+        return [without(inner, keys) for inner in value]
+    return value
 
 
 def in_single_bytes(seen: tuple[Seen, ...]) -> list[Seen]:

@@ -6,68 +6,23 @@ import contextlib
 import functools
 import socket
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 
 import trio
 
-from analyzers.connection import Connection
 from analyzers.context import Context
 from analyzers.events import Direction, How
 from analyzers.report import Report
 from analyzers.transcript import Transcript
 from proxy.lab._scenario import Expected, Plan, Scenario
 from proxy.lab.peers import PATIENCE, Peer
+from proxy.lab.recording import Chunk, Close, Seen, Unreached, capture
 from proxy.live import open_proxy
 from proxy.observer import Explained
 from proxy.tap import Accepted, Endpoint, Tap, Why
 
 LOOPBACK = "127.0.0.1"
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Bytes that passed the relay in one piece."""
-
-    direction: Direction
-    data: bytes
-    at: float
-    """Seconds since the epoch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """One direction ended."""
-
-    direction: Direction
-    how: How
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Unreached:
-    """The broker was not reached."""
-
-    why: Why
-    detail: str
-    at: float
-
-
-Seen = Chunk | Close | Unreached
-
-
-def replay(seen: Iterable[Seen]) -> Transcript:
-    """Tell a connection what was seen, in the same order and with the same times."""
-    connection = Connection()
-    for item in seen:
-        match item:
-            case Chunk(direction, data, at):
-                connection.receive(direction, data, at)
-            case Close(direction, how, at):
-                connection.close(direction, how, at)
-            case Unreached(why, detail, at):
-                connection.not_connected(why, detail, at)
-    return connection.transcript
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +45,12 @@ class LabResult:
     def differences(self) -> tuple[str, ...]:
         """Where the explanation is not the expected one; empty when all is well."""
         return tuple(_differences(self.scenario, self.expected, self.report))
+
+    @property
+    def pcapng(self) -> bytes:
+        """The explained connection as a capture file."""
+        comment = f"tlswhy lab: {self.scenario.title}"
+        return capture(self.seen, self.context, comment=comment)
 
     @property
     def as_expected(self) -> bool:
