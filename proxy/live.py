@@ -142,8 +142,18 @@ async def open_listeners(listens: Sequence[Endpoint], *, backlog: int) -> list[s
                     f"--listen {listen}: {listen.host} is not an address of this machine "
                     f"({error.strerror or error})"
                 ) from error
+            missing: OSError | None = None
+            before = len(opened)
             for family, kind, protocol, _, where in dict.fromkeys(found):
-                opened.append(_listener(family, kind, protocol, where, listen, backlog))
+                try:
+                    opened.append(_listener(family, kind, protocol, where, backlog))
+                except OSError as error:
+                    # localhost means ::1 too, also on a machine without IPv6.
+                    if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                        raise UsageError(_listen_text(listen, error)) from error
+                    missing = error
+            if missing is not None and len(opened) == before:
+                raise UsageError(_listen_text(listen, missing)) from missing
     except BaseException:
         for sock in opened:
             sock.close()
@@ -151,9 +161,7 @@ async def open_listeners(listens: Sequence[Endpoint], *, backlog: int) -> list[s
     return opened
 
 
-def _listener(
-    family: int, kind: int, protocol: int, where: object, listen: Endpoint, backlog: int
-) -> socket.socket:
+def _listener(family: int, kind: int, protocol: int, where: object, backlog: int) -> socket.socket:
     sock = socket.socket(family, kind, protocol)
     try:
         sock.setblocking(False)
@@ -166,9 +174,9 @@ def _listener(
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(where)  # type: ignore[arg-type]  # getaddrinfo's own answer
         sock.listen(backlog)
-    except OSError as error:
+    except OSError:
         sock.close()
-        raise UsageError(_listen_text(listen, error)) from error
+        raise
     return sock
 
 

@@ -52,6 +52,8 @@ class Peer:
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
+        # Otherwise small pieces wait for an acknowledgement, and a reset drops them.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.opened.append(sock)
         self.sock = sock
 
@@ -102,6 +104,13 @@ class Peer:
     def close(self) -> None:
         """Close as a program that has had enough; harmless when closed already."""
         self.sock.close()
+
+
+async def accept(broker: socket.socket) -> Peer:
+    """The next connection of a listener."""
+    with trio.fail_after(PATIENCE):
+        await trio.lowlevel.wait_readable(broker)
+    return Peer(broker.accept()[0])
 
 
 @dataclass
@@ -216,6 +225,4 @@ async def _join(where: Endpoint, broker: socket.socket, buffer: int | None) -> t
     if buffer is not None:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
     client.connect(where)  # the system accepts at once, whatever the program does
-    with trio.fail_after(PATIENCE):
-        await trio.lowlevel.wait_readable(broker)
-    return Peer(client), Peer(broker.accept()[0])
+    return Peer(client), await accept(broker)

@@ -17,7 +17,7 @@ from proxy.live import open_listeners, open_proxy
 from proxy.observer import Explained
 from proxy.session import Snapshot
 from proxy.tap import Endpoint
-from tests.relaying import PATIENCE, Peer, close_peers, listening, until
+from tests.relaying import PATIENCE, Peer, accept, close_peers, listening, until
 from tests.test_session import FATAL, client_hello
 from tests.test_upstream import names
 
@@ -125,7 +125,7 @@ async def test_a_stalled_handshake_is_explained_while_it_lives() -> None:
             await client.send(client_hello())
             await until(lambda: moments == ["stalled"])
             assert proxy.stats().open == 1
-            server = Peer(broker.accept()[0])
+            server = await accept(broker)
             await server.send(FATAL)
             await until(lambda: moments == ["stalled", "settled"])
             client.close()
@@ -228,6 +228,14 @@ async def test_several_listeners_lead_to_one_broker() -> None:
         assert len(set(proxy.listeners)) == 2
         for where in proxy.listeners:
             assert await fail_once(where) == (FATAL, How.FIN)
+
+
+async def test_a_name_listens_on_those_of_its_addresses_that_exist() -> None:
+    names(localhost=["192.0.2.1", "127.0.0.1"])
+    opened = await open_listeners([Endpoint("localhost", 0)], backlog=1)
+    assert [sock.getsockname()[0] for sock in opened] == ["127.0.0.1"]
+    for sock in opened:
+        sock.close()
 
 
 async def test_a_port_in_use_is_one_line() -> None:

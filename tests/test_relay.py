@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -23,6 +24,7 @@ from tests.relaying import (
     Peer,
     Recorder,
     Route,
+    accept,
     close_peers,
     listening,
     route,
@@ -363,8 +365,8 @@ async def test_one_more_connection_than_allowed_is_reset_at_once() -> None:
             for peer in peers:
                 peer.close()
             third.close()
-            broker.accept()[0].close()
-            broker.accept()[0].close()
+            for _ in range(2):
+                (await accept(broker)).close()
             await until(lambda: relay.stats().open == 0)
             fourth = _client(where)
             await until(lambda: relay.stats().open == 1)
@@ -380,7 +382,7 @@ async def test_three_hundred_connections_at_a_time() -> None:
             async with trio.open_nursery() as nursery:
                 while True:
                     await trio.lowlevel.wait_readable(broker)
-                    nursery.start_soon(answer, Peer(broker.accept()[0]))
+                    nursery.start_soon(answer, await accept(broker))
 
         async def answer(peer: Peer) -> None:
             with peer.sock:
@@ -469,8 +471,7 @@ async def test_bytes_sent_before_the_broker_is_reached_wait() -> None:
             client = _client(where)
             await client.send(b"early")
             go.set()
-            await trio.lowlevel.wait_readable(broker)
-            server = Peer(broker.accept()[0])
+            server = await accept(broker)
             assert await server.receive_exactly(5) == b"early"
             client.close()
             server.close()
@@ -517,8 +518,7 @@ async def test_a_tap_that_raises_does_not_touch_the_traffic(where: str) -> None:
         end = Endpoint(*broker.getsockname())
         async with running(end, make_tap=make_tap, log=lines.append) as (relay, listener):
             client = _client(listener)
-            await trio.lowlevel.wait_readable(broker)
-            server = Peer(broker.accept()[0])
+            server = await accept(broker)
             await client.send(b"question")
             assert await server.receive_exactly(8) == b"question"
             await server.send(b"answer")
@@ -545,8 +545,7 @@ async def test_a_tap_that_wants_no_more_hears_lengths() -> None:
         end = Endpoint(*broker.getsockname())
         async with running(end, make_tap=lambda _: tap) as (_, listener):
             client = _client(listener)
-            await trio.lowlevel.wait_readable(broker)
-            server = Peer(broker.accept()[0])
+            server = await accept(broker)
             for peer, other in ((client, server), (server, client), (client, server)):
                 await peer.send(b"abc")
                 await other.receive_exactly(3)
@@ -581,8 +580,7 @@ async def test_an_error_in_a_handler_ends_its_connection_only() -> None:
                 first = _client(where)
                 assert await first.receive_all() == (b"", How.RST)
                 second = _client(where)
-                await trio.lowlevel.wait_readable(broker)
-                server = Peer(broker.accept()[0])
+                server = await accept(broker)
                 await second.send(b"ok")
                 assert await server.receive_exactly(2) == b"ok"
                 second.close()
@@ -592,22 +590,26 @@ async def test_an_error_in_a_handler_ends_its_connection_only() -> None:
     assert "ZeroDivisionError: a bug" in lines[0]
 
 
-async def test_accepting_pauses_while_the_system_has_no_descriptors() -> None:
-    class Exhausted(socket.socket):
-        left = 3
+class Troubled(socket.socket):
+    """A listener whose next accepts fail."""
 
-        def accept(self) -> tuple[socket.socket, Any]:
-            if self.left:
-                self.left -= 1
-                raise OSError(errno.EMFILE, "Too many open files")
-            return super().accept()
+    troubles: list[int]
 
+    def accept(self) -> tuple[socket.socket, Any]:
+        if self.troubles:
+            code = self.troubles.pop(0)
+            raise OSError(code, os.strerror(code))
+        return super().accept()
+
+
+async def accept_in_spite_of(*troubles: int) -> tuple[Relay, list[str]]:
+    """Let a listener fail so, then serve one connection."""
     lines: list[str] = []
-    inner = listening()
-    listener = Exhausted(fileno=inner.detach())
+    listener = Troubled(fileno=listening().detach())
     listener.setblocking(False)
+    listener.troubles = list(troubles)
+    relay = Relay(lines.append)
     with listening() as broker:
-        relay = Relay(lines.append)
 
         async def connect(accepted: Accepted) -> Connected:
             return Connected(_client(Endpoint(*broker.getsockname())).sock)
@@ -623,12 +625,56 @@ async def test_accepting_pauses_while_the_system_has_no_descriptors() -> None:
                 )
             )[0]
             client = _client(where)
-            with trio.fail_after(PATIENCE):
-                await trio.lowlevel.wait_readable(broker)
+            await accept(broker)
             client.close()
             await relay.drain(trio.current_time())
+    return relay, lines
+
+
+async def test_accepting_pauses_while_the_system_has_no_descriptors() -> None:
+    relay, lines = await accept_in_spite_of(*[errno.EMFILE] * 3)
     assert relay.stats().exhausted == 3
     assert lines == ["cannot accept connections for now: Too many open files"]
+
+
+async def test_a_client_that_left_the_backlog_is_no_trouble() -> None:
+    relay, lines = await accept_in_spite_of(errno.ECONNABORTED, errno.EAGAIN, errno.EPROTO)
+    assert (relay.stats().accepted, relay.stats().exhausted, lines) == (1, 0, [])
+
+
+async def test_a_listener_that_is_none_is_a_bug_and_not_hidden() -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        await accept_in_spite_of(errno.EINVAL)
+    assert caught.group_contains(OSError, match="Invalid argument")
+
+
+async def test_a_broker_that_vanished_resets_the_client_and_is_called_a_timeout() -> None:
+    """Keepalive has found out; no packet came, so the tap must not hear of a reset."""
+
+    class Vanished(socket.socket):
+        def recv_into(self, *_: object) -> int:
+            raise OSError(errno.ETIMEDOUT, "Connection timed out")
+
+    tap = Recorder()
+    relay = Relay()
+    with listening() as broker:
+
+        async def connect(accepted: Accepted) -> Connected:
+            near = _client(Endpoint(*broker.getsockname()))
+            return Connected(Vanished(fileno=near.sock.detach()))
+
+        async with trio.open_nursery() as nursery:
+            where = (
+                await nursery.start(relay.run, [listening()], connect, lambda _: tap, Limits())
+            )[0]
+            client = _client(where)
+            server = await accept(broker)
+            await server.send(b"never arrives")
+            with trio.fail_after(PATIENCE):
+                assert await client.receive_all() == (b"", How.RST)
+                await tap.over.wait()
+            await relay.drain(trio.current_time())
+    assert ("closed", SERVER, How.TIMEOUT) in tap.calls
 
 
 # --- the end -----------------------------------------------------------------------------------
@@ -639,8 +685,7 @@ async def test_drain_waits_for_connections_and_accepts_no_more() -> None:
         end = Endpoint(*broker.getsockname())
         async with running(end) as (relay, where):
             client = _client(where)
-            await trio.lowlevel.wait_readable(broker)
-            server = Peer(broker.accept()[0])
+            server = await accept(broker)
             drained = trio.Event()
 
             async def drain() -> None:

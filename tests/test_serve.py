@@ -27,7 +27,7 @@ from proxy.serve import fit_descriptors, serve
 from proxy.session import Moment, Snapshot
 from proxy.tap import Endpoint
 from tests import samples
-from tests.relaying import PATIENCE, Peer, close_peers, listening, until
+from tests.relaying import PATIENCE, accept, close_peers, listening, until
 from tests.test_live import client_of, fail_once, refusing_broker
 from tests.test_session import FATAL
 
@@ -131,8 +131,7 @@ async def test_without_a_cause_the_exit_code_is_0() -> None:
         )
         async with serving(options) as served:
             client_of(served.where).close()
-            await trio.lowlevel.wait_readable(broker)
-            server = Peer(broker.accept()[0])
+            server = await accept(broker)
             assert await server.receive_all() == (b"", How.FIN)
             server.close()
             await until(lambda: served.proxy.stats().open == 0)
@@ -164,7 +163,7 @@ async def test_open_connections_get_their_grace_and_a_second_signal_cuts_them(
         async with serving(options) as served:
             client = client_of(served.where)
             await until(lambda: served.proxy.stats().open == 1)
-            server = Peer(broker.accept()[0])
+            server = await accept(broker)
             served.stop()
             await until(lambda: "stopping: 1 connections are open" in served.err.getvalue())
             await client.send(b"still")
@@ -182,7 +181,7 @@ async def test_a_connection_that_ends_within_the_grace_is_not_cut() -> None:
         async with serving(options, stop=False) as served:
             client = client_of(served.where)
             await until(lambda: served.proxy.stats().open == 1)
-            server = Peer(broker.accept()[0])
+            server = await accept(broker)
             served.stop()
             await until(lambda: "stopping" in served.err.getvalue())
             client.finish()
