@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from analyzers.errors import Malformed
@@ -12,7 +13,7 @@ MAX_FRAGMENT = (1 << 14) + 2048
 
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA, HEARTBEAT = 20, 21, 22, 23, 24
 _TYPES = frozenset((CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA, HEARTBEAT))
-_SCAN_WINDOW = 1 << 15
+_HEADER_START = re.compile(rb"[\x14-\x18]\x03[\x00-\x04]", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ class Record:
     holed: bool = False
     """Part of the fragment was not captured: `fragment` is empty."""
 
+    @property
+    def end(self) -> int:
+        """Where the next record begins."""
+        return self.offset + HEADER + self.length
+
 
 @dataclass(frozen=True, slots=True)
 class Partial:
@@ -48,21 +54,23 @@ class Partial:
 class RecordReader:
     """Cuts a byte stream into records, holding at most one record's bytes.
 
-    Application data is counted and not kept. After a hole that swallowed a header the
-    reader looks for the next place where headers chain.
+    Application data is counted and not kept. After a hole that swallowed a header, and
+    in a stream whose beginning was not seen, the reader looks for a place where two
+    headers chain; until they have arrived it holds the record between them.
     """
 
-    __slots__ = ("_buffer", "_header", "_holed", "_keep", "_lost", "_start", "_want", "offset")
+    __slots__ = ("_buffer", "_header", "_holed", "_keep", "_start", "_want", "lost", "offset")
 
     def __init__(self, *, offset: int = 0, synced: bool = True) -> None:
         self.offset = offset
-        """Bytes consumed so far, holes included."""
+        """Bytes taken so far, holes included."""
+        self.lost = not synced
+        """Whether it looks for a place to begin."""
         self._buffer = bytearray()
         self._header: tuple[int, int, int] | None = None
         self._want = 0
         self._keep = True
         self._holed = False
-        self._lost = not synced
         self._start = offset
 
     @property
@@ -71,9 +79,14 @@ class RecordReader:
         if self._header is not None:
             content_type, _, length = self._header
             return Partial(content_type, length, HEADER + length - self._want, self._start)
-        if self._buffer and not self._lost:
+        if self._buffer and not self.lost:
             return Partial(self._buffer[0], None, len(self._buffer), self._start)
         return None
+
+    @property
+    def held(self) -> bytes:
+        """The bytes in hand; after a fault the header that is none."""
+        return bytes(self._buffer)
 
     def feed(self, data: bytes) -> tuple[list[Record], Malformed | None]:
         """Take bytes; return the records that they complete, and the fault that ends it all.
@@ -81,28 +94,51 @@ class RecordReader:
         A fault means that the bytes at its offset are no record header: nothing after
         it can be read, and the caller feeds no more.
         """
+        if not self.lost:
+            return self._cut(data)
+        self._buffer += data
+        self.offset += len(data)
+        return self._go_on() if self._find(final=False) else ([], None)
+
+    def settle(self) -> tuple[list[Record], Malformed | None]:
+        """Read what is held where no second header will come: the stream ends, or a hole
+        follows.
+        """
+        return self._go_on() if self.lost and self._find(final=True) else ([], None)
+
+    def skip(self, count: int) -> list[Record]:
+        """Pass over `count` bytes that nobody saw; return the record that they complete.
+
+        Call `settle` before.
+        """
+        self.offset += count
+        self._buffer.clear()
+        self.lost = self._header is None or count > self._want
+        if self._header is None:
+            return []
+        self._holed, self._keep = True, False
+        self._want -= min(count, self._want)
+        return [] if self._want else [self._end(self._header)]
+
+    def _cut(self, data: bytes) -> tuple[list[Record], Malformed | None]:
         out: list[Record] = []
         pos, size = 0, len(data)
         while True:
-            if self._lost:
-                pos = self._resync(data, pos)
-                if self._lost:
-                    return out, None
             if self._header is None:
                 if not self._buffer:
                     self._start = self.offset
-                need = HEADER - len(self._buffer)
-                part = data[pos : pos + need]
+                part = data[pos : pos + HEADER - len(self._buffer)]
                 self._buffer += part
                 pos += len(part)
                 self.offset += len(part)
                 if len(self._buffer) < HEADER:
                     return out, None
-                fault = self._begin()
-                if fault is not None:
-                    return out, fault
-            if self._header is None:  # pragma: no cover - _begin has just set it
-                return out, None
+                header = self._read_header()
+                if isinstance(header, Malformed):
+                    return out, header
+                self._begin(header)
+            else:
+                header = self._header
             here = min(self._want, size - pos)
             if self._keep and here:
                 self._buffer += data[pos : pos + here]
@@ -111,38 +147,18 @@ class RecordReader:
             self.offset += here
             if self._want:
                 return out, None
-            out.append(self._end(self._header))
+            out.append(self._end(header))
             if pos >= size:
                 return out, None
 
-    def skip(self, count: int) -> bool:
-        """Pass over `count` bytes that nobody saw; True if the reader still knows its place."""
-        if self._header is not None and count <= self._want:
-            self._want -= count
-            self.offset += count
-            self._holed, self._keep = True, False
-            self._buffer.clear()
-            return True
-        self.offset += count
-        self._header, self._want, self._lost, self._holed = None, 0, True, False
-        self._buffer.clear()
-        self._start = self.offset
-        return False
-
-    def finish_holed(self) -> Record | None:
-        """The record whose end fell into a hole, if the hole ended just there."""
-        if self._header is not None and not self._want:
-            return self._end(self._header)
-        return None
-
-    def _begin(self) -> Malformed | None:
+    def _read_header(self) -> tuple[int, int, int] | Malformed:
         content_type, major, minor = self._buffer[0], self._buffer[1], self._buffer[2]
         length = self._buffer[3] << 8 | self._buffer[4]
         if content_type not in _TYPES:
             return Malformed(
                 "TLSPlaintext", "type", self._start, reason=f"is {content_type}, no TLS record type"
             )
-        if major not in (3, 0x7F, 0xFE):
+        if major != 3:
             return Malformed(
                 "TLSPlaintext",
                 "legacy_record_version",
@@ -156,12 +172,14 @@ class RecordReader:
                 self._start + 3,
                 reason=f"is {length}, above the limit of {MAX_FRAGMENT}",
             )
-        self._header = (content_type, major << 8 | minor, length)
-        self._want = length
-        self._keep = content_type < APPLICATION_DATA
+        return content_type, major << 8 | minor, length
+
+    def _begin(self, header: tuple[int, int, int]) -> None:
+        self._header = header
+        self._want = header[2]
+        self._keep = header[0] < APPLICATION_DATA
         self._holed = False
         self._buffer.clear()
-        return None
 
     def _end(self, header: tuple[int, int, int]) -> Record:
         content_type, version, length = header
@@ -172,42 +190,42 @@ class RecordReader:
         self._header = None
         return record
 
-    def _resync(self, data: bytes, pos: int) -> int:
-        """Find the next header after a hole; returns where reading goes on in `data`."""
-        window = bytes(self._buffer) + bytes(data[pos:])
-        base = self.offset - len(self._buffer)
-        for at in range(min(len(window), _SCAN_WINDOW)):
-            if _chains(window, at):
-                # Bytes before it belong to a record whose header nobody saw.
-                taken = at - len(self._buffer)
-                self._buffer.clear()
-                self._lost = False
-                if taken < 0:
-                    self._buffer += window[at : at - taken]
-                    self._start = base + at
-                    return pos
-                self.offset += taken
-                return pos + taken
-        keep = window[-(HEADER - 1) :]
-        self.offset = base + len(window)
-        self._buffer[:] = b""
-        if len(window) < HEADER:
-            self._buffer += keep
-        return len(data)
+    def _find(self, *, final: bool) -> bool:
+        """Drop bytes up to the next place where headers chain; False if none is sure yet."""
+        while True:
+            found = _HEADER_START.search(self._buffer)
+            if found is None:
+                # A header may begin with the last bytes.
+                del self._buffer[:-2]
+                return False
+            del self._buffer[: found.start()]
+            chains = _chains(self._buffer, final=final)
+            if chains is not False:
+                return chains is True
+            del self._buffer[0]
+
+    def _go_on(self) -> tuple[list[Record], Malformed | None]:
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        self.offset -= len(data)
+        self.lost = False
+        return self._cut(data)
 
 
-def _chains(window: bytes, at: int) -> bool:
-    """Whether a plausible header stands at `at` and the next one, if seen, fits too."""
-    hops = 0
-    while len(window) - at >= HEADER and hops < 3:
-        length = window[at + 3] << 8 | window[at + 4]
-        if (
-            window[at] not in _TYPES
-            or window[at + 1] != 3
-            or window[at + 2] > 4
-            or not 0 < length <= MAX_FRAGMENT
-        ):
-            return False
-        at += HEADER + length
-        hops += 1
-    return hops > 0
+def _chains(held: bytearray, *, final: bool) -> bool | None:
+    """Whether a header stands at the beginning and another one behind its record.
+
+    None while more bytes are needed; if no more will come, what is there decides.
+    """
+    if len(held) < HEADER:
+        return False if final else None
+    length = held[3] << 8 | held[4]
+    if not 0 < length <= MAX_FRAGMENT:
+        return False
+    following = held[HEADER + length :][:HEADER]
+    if len(following) < HEADER:
+        return not following or following[0] in _TYPES if final else None
+    return (
+        _HEADER_START.match(following) is not None
+        and (following[3] << 8 | following[4]) <= MAX_FRAGMENT
+    )

@@ -56,7 +56,7 @@ def build_report(case: Case, findings: tuple[Finding, ...]) -> r.Report:
             client_start=tr.client_start,
             server_start=tr.server_start,
             gaps=tr.gaps,
-            truncated=any(close.how is How.OPEN for close in tr.closes),
+            truncated=not outcome.endings and any(close.how is How.OPEN for close in tr.closes),
         ),
         analysis=r.Analysis(
             stopped=tr.stopped is not None,

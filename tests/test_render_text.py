@@ -286,21 +286,26 @@ def test_a_title_that_tells_all_stands_alone() -> None:
     assert "FAILED  The broker never answered the ClientHello.\n" in text
 
 
-def test_reasons_that_rule_out_several_faults_are_said_once() -> None:
-    dates = "All certificates were valid on 2026-10-03."
+def test_what_is_ruled_out_is_said_by_title_and_what_is_too_much_by_name() -> None:
     ruled_out = [
-        samples.finding(rule, "Not the reason", dates, role="ruled_out")
-        for rule in ("certificate-expired", "certificate-not-yet-valid")
+        samples.finding("certificate-expired", "Not the dates", "All are valid.", role="ruled_out")
     ]
     many = [
-        samples.finding(f"certificate-fault-{n}", "Not", f"Reason {n}.", role="ruled_out")
+        samples.finding(f"certificate-fault-{n}", f"Not {n}", f"Reason {n}.", role="ruled_out")
         for n in range(9)
     ]
     base = samples.misleading_alert()
     text = in_words(msgspec.structs.replace(base, findings=[base.findings[0], *ruled_out, *many]))
-    assert f"not certificate-expired or certificate-not-yet-valid: {dates}" in text
-    assert text.count(dates) == 1
-    assert "nor certificate-fault-5 or certificate-fault-6" in text
+    assert "Not the dates: all are valid." in text
+    assert "Nor certificate-fault-7, certificate-fault-8" in text
+
+
+def test_a_misleading_alert_is_told_among_what_it_is_not() -> None:
+    base = samples.misleading_alert()
+    note = samples.finding("alert-misleads", "The alert misleads", "It is no version.", role="note")
+    text = in_words(msgspec.structs.replace(base, findings=[base.findings[0], note]))
+    assert "What it is not - The alert misleads. It is no version." in text
+    assert "Notes" not in text
 
 
 def test_the_family_is_silent_beside_the_fault_but_not_beside_a_guess() -> None:

@@ -13,7 +13,8 @@ from analyzers.report import EvidenceReport, FindingReport, FixReport, Report
 
 MAX_EVIDENCE = 6
 MAX_OTHERS = 4
-MAX_RULED_OUT = 6
+MAX_RULED_OUT = 8
+MISLEADING = "alert-misleads"
 
 # What any failure of this kind is called; says nothing beside a verdict that names the fault.
 _FAMILIES = frozenset(
@@ -24,21 +25,31 @@ _FAMILIES = frozenset(
 
 
 def why(report: Report, cause: FindingReport, columns: int, paint: Paint) -> list[str]:
-    """The explanation, with the bytes that prove it."""
+    """The explanation, with the places of the bytes that prove it."""
     lines = ["", paint("head", "Why")]
     lines += _prose(cause.explanation, columns)
+    places: list[str] = []
     for evidence in cause.evidence[:MAX_EVIDENCE]:
-        lines += _evidence(evidence, columns)
+        place = _place(evidence)
+        text = printable(evidence.says).rstrip(".")
+        if not _said(text, cause.explanation):
+            lines += wrap(f"{text} [{place}]" if place else text, columns, first="  - ")
+        elif place and place not in places:
+            places.append(place)
     filters = [proof.wireshark for proof in cause.evidence if proof.wireshark]
     if filters and report.source.kind != "proxy":
-        lines += wrap(f"Wireshark: {printable(filters[0])}", columns, first="  ", rest="    ")
+        places.append(f"Wireshark: {printable(filters[0])}")
+    if places:
+        proof = wrap("; ".join(places), columns, first="  Proof: ", rest="    ")
+        lines += [paint("dim", line) for line in proof]
     return lines
 
 
-def _evidence(evidence: EvidenceReport, columns: int) -> list[str]:
-    place = _place(evidence)
-    text = printable(evidence.says).rstrip(".")
-    return wrap(f"{text} [{place}]" if place else text, columns, first="  - ")
+def _said(text: str, explanation: str) -> bool:
+    """Whether the explanation contains a piece of evidence already."""
+    told = printable(explanation).casefold()
+    words = text.casefold()
+    return words in told or words.removeprefix("the client ").removeprefix("the broker ") in told
 
 
 def _place(evidence: EvidenceReport) -> str:
@@ -60,19 +71,22 @@ def _place(evidence: EvidenceReport) -> str:
 
 
 def what_it_is_not(report: Report, columns: int, paint: Paint) -> list[str]:
-    """Rules that were ruled out, those with the same reason together."""
-    reasons: dict[str, list[str]] = {}
-    for finding in with_role(report, "ruled_out"):
-        reason = " ".join(printable(finding.explanation or finding.title).split())
-        reasons.setdefault(reason, []).append(printable(finding.rule))
-    if not reasons:
+    """A misleading alert first, then what was ruled out and by what."""
+    ruled_out = with_role(report, "ruled_out")
+    misleading = [finding for finding in with_role(report, "note") if finding.rule == MISLEADING]
+    if not ruled_out and not misleading:
         return []
     lines = ["", paint("head", "What it is not")]
-    for reason, rules in list(reasons.items())[:MAX_RULED_OUT]:
-        lines += wrap(f"not {' or '.join(rules)}: {reason}", columns, first="  - ")
-    rest = [rule for rules in list(reasons.values())[MAX_RULED_OUT:] for rule in rules]
+    for finding in misleading:
+        lines += wrap(sentence(finding.title, finding.explanation), columns, first="  - ")
+    for finding in ruled_out[:MAX_RULED_OUT]:
+        reason = " ".join(printable(finding.explanation).split())
+        title = printable(finding.title).rstrip(".")
+        text = f"{title}: {reason[:1].lower()}{reason[1:]}" if reason else title
+        lines += wrap(text, columns, first="  - ")
+    rest = ", ".join(printable(finding.rule) for finding in ruled_out[MAX_RULED_OUT:])
     if rest:
-        lines += wrap(f"nor {' or '.join(rest)}", columns, first="  - ")
+        lines += wrap(f"Nor {rest}", columns, first="  - ")
     return lines
 
 
@@ -128,7 +142,7 @@ def others(report: Report, less: list[FindingReport], columns: int, paint: Paint
 
 def notes(report: Report, columns: int, paint: Paint) -> list[str]:
     """What is worth knowing and caused nothing."""
-    notes = with_role(report, "note")
+    notes = [finding for finding in with_role(report, "note") if finding.rule != MISLEADING]
     if not notes:
         return []
     lines = ["", paint("head", "Notes")]
@@ -150,7 +164,7 @@ def limits(report: Report, columns: int, paint: Paint) -> list[str]:
     if complete.gaps:
         unseen.append(f"{complete.gaps} hole{'s' * (complete.gaps > 1)} in the capture")
     if complete.truncated:
-        unseen.append("packets were cut short")
+        unseen.append("the capture ended before the connection did")
     skipped = report.records_skipped.client + report.records_skipped.server
     if skipped:
         unseen.append(f"{skipped} records were passed on unread")

@@ -10,6 +10,7 @@ from analyzers.finding import Evidence, Finding
 from analyzers.messages import CertificateMessage
 from analyzers.rules._words import at_ending, at_event, refusing
 from analyzers.transcript import SERVER
+from analyzers.x509.defects import describe
 
 _HIDDEN = "TLS 1.3 hides the certificate, so this cannot be excluded."
 
@@ -89,7 +90,7 @@ def fault(
             role="ruled_out",
             certainty="certain",
             title=ruled_out,
-            explanation=_sentence(passed.detail),
+            explanation=_sentence(_of_leaf(case, passed.detail)),
             evidence=tuple(_place(case, 0, _sentence(passed.detail))),
         )
         return
@@ -108,3 +109,10 @@ def fault(
 
 def _sentence(clause: str) -> str:
     return clause[:1].upper() + clause[1:].rstrip(".") + "."
+
+
+def _of_leaf(case: Case, detail: str) -> str:
+    """A clause about the leaf without its long name, which every one of them begins with."""
+    if not case.server_chain:
+        return detail
+    return detail.replace(describe(case.server_chain[0], 0, "server"), "it", 1)

@@ -11,7 +11,7 @@ from analyzers.events import HandshakeSeen
 from analyzers.finding import Certainty, Evidence, Finding
 from analyzers.messages import CertificateMessage, CertificateVerify
 from analyzers.rules._rule import rule
-from analyzers.rules._words import at_ending, at_event, refusing, when
+from analyzers.rules._words import at_ending, at_event, refusing
 from analyzers.transcript import CLIENT
 
 
@@ -381,13 +381,12 @@ def client_certificate_refused(case: Case) -> Iterator[Finding]:
         if case.tr.tls13
         else ""
     )
-    took = when(max(0.0, refusal.ending.at - case.started))
     yield Finding(
         rule="client-certificate-refused",
         role="cause",
         certainty="certain" if refusal.kind == "alert" else refusal.sure,
         title="The broker refused the client's certificate",
-        explanation=f"{refusing(case, refusal)}{hidden} That was {took} after the start. Possible "
+        explanation=f"{refusing(case, refusal)}{hidden} Possible "
         "reasons: an issuer that the broker does not trust, an intermediate that was not sent, a "
         "date, a purpose other than clientAuth, or a revoked certificate. The broker's log "
         "tells which.",

@@ -37,7 +37,7 @@ def plaintext_to_tls_port(case: Case) -> Iterator[Finding]:
     yield cause(
         "plaintext-to-tls-port",
         "The client speaks MQTT without TLS to a TLS port",
-        f"The client sent {event.says}, in clear, where the broker expects TLS.{how}",
+        f"The client sent {event.says} where the broker expects TLS.{how}",
         at_event(event, event.says),
         *((at_ending(case, end),) if end else ()),
         weight=90,
