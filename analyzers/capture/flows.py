@@ -337,11 +337,12 @@ class Flow:
 
     def finish(self, at: float, how: How) -> None:
         """Nothing follows: tell what was held back, and `how` for what has not ended."""
-        halves = (self.first, self.second)
+        sink = self.open(self.first, b"")
+        client = self.client or self.first
+        halves = (client, client.other)
         for half in halves:
             half.flush(at, None)
-        sink = self.open(self.first, b"")
-        if not self.established and self.client is not None and self.client.syn:
+        if not self.established and client.syn:
             if self.lost is not None:
                 sink.not_connected(*self.lost)
                 return
