@@ -63,7 +63,7 @@ def find(scenario_id: str) -> Scenario:
     known = {entry.id: entry for entry in catalogue()}
     if scenario_id in known:
         return known[scenario_id]
-    near = difflib.get_close_matches(scenario_id, known, n=3, cutoff=0.4)
+    near = difflib.get_close_matches(scenario_id, known, n=3, cutoff=0.55)
     hint = f"do you mean {', '.join(near)}?" if near else "see: tlswhy lab list"
     raise UnknownScenario(f"no scenario {scenario_id!r}: {hint}")
 
