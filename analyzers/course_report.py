@@ -150,13 +150,45 @@ def _names(case: Case) -> dict[int, str]:
             "Certificate to Finished" if with_certificate else "Finished"
         )
         if case.tr.tls13 and flights.second_flight is not None and not coalesced:
+            for index in range(flights.second_flight + 1, flights.client_finished):
+                if case.tr.events[index].direction is CLIENT:
+                    named[index] = "CertificateVerify"
             empty = flights.sent == "empty"
             named[flights.second_flight] = "empty Certificate" if empty else "Certificate"
     if flights.server_finished is not None:
-        named[flights.server_finished] = "Finished"
+        named |= _server_flight(case, flights.server_finished)
     for index, _ in flights.data:
         named[index] = "data"
     return named
+
+
+_SERVER_FLIGHTS = {
+    2: ("EncryptedExtensions", "Finished"),
+    4: ("EncryptedExtensions", "Certificate", "CertificateVerify", "Finished"),
+    5: (
+        "EncryptedExtensions",
+        "CertificateRequest",
+        "Certificate",
+        "CertificateVerify",
+        "Finished",
+    ),
+}
+"""RFC 8446 section 2: what a server sends, by the number of records."""
+
+
+def _server_flight(case: Case, last: int) -> dict[int, str]:
+    """Names for the records up to the server's Finished."""
+    if not case.tr.tls13:
+        return {last: "Finished"}
+    places = [
+        index
+        for index, event in enumerate(case.tr.events[: last + 1])
+        if isinstance(event, ProtectedSeen) and event.direction is SERVER
+    ]
+    if len(places) == 1:
+        return {last: "EncryptedExtensions to Finished"}
+    names = _SERVER_FLIGHTS.get(len(places))
+    return dict(zip(places, names, strict=True)) if names else {last: "Finished"}
 
 
 def history(case: Case) -> str:

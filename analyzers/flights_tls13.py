@@ -81,7 +81,10 @@ class Tls13Reader:
     def _server_flight(self) -> int:
         """Read the server's flight; returns how many of its records it takes."""
         flights = self.flights
+        answered = self.client[0][0] if self.client else len(flights.transcript.events)
         for count, (index, event) in enumerate(self.server):
+            if index > answered:
+                break
             length = event.record_length
             if count < 3 and length in (self.alert, self.alert + PADDING):
                 sure: Sure = "certain" if length == self.alert else "likely"

@@ -20,6 +20,8 @@ SHORTEST_ARROW = 3
 LONGEST_NAME = 44
 """Longer host names lose their middle here; the evidence has them in full."""
 
+_UNNAMED = frozenset(("encrypted", "alert", "handshake", "application_data"))
+"""Names of encrypted records that say no more than their type."""
 _NOT_MESSAGES = frozenset(("close", "connect", "fault", "gap", "plaintext"))
 
 
@@ -35,8 +37,8 @@ class Row:
     kind: str = "message"
     """"message", "encrypted", "alert", "close" or "remark"."""
     decisive: bool = False
-    lengths: tuple[int, ...] = field(default=())
-    """Of encrypted records: their lengths in bytes."""
+    records: tuple[tuple[str, int], ...] = field(default=())
+    """Of encrypted records: what each seems to be ("" if unknown) and its length in bytes."""
 
 
 def ladder(report: Report) -> list[Row]:
@@ -153,8 +155,10 @@ def _alert_row(alert: AlertReport, *, decisive: bool) -> Row:
 
 
 def _encrypted_row(message: MessageReport) -> Row:
-    what = "encrypted handshake" if message.record == "handshake" else "encrypted"
-    return Row(message.at_ms, message.from_, what, "encrypted", lengths=(message.length,))
+    name = "" if message.name in _UNNAMED else printable(message.name)
+    return Row(
+        message.at_ms, message.from_, "encrypted", "encrypted", records=((name, message.length),)
+    )
 
 
 def _collapse(rows: list[Row]) -> list[Row]:
@@ -167,20 +171,29 @@ def _collapse(rows: list[Row]) -> list[Row]:
             and (row.sender, row.text) == (last.sender, last.text)
             and _pause(last, row) < SILENCE_MS
         ):
-            merged[-1] = replace(last, lengths=last.lengths + row.lengths)
+            merged[-1] = replace(last, records=last.records + row.records)
         else:
             merged.append(row)
-    return [_with_lengths(row) if row.lengths else row for row in merged]
+    return [_with_lengths(row) if row.records else row for row in merged]
 
 
 def _with_lengths(row: Row) -> Row:
-    count = len(row.lengths)
-    shown = ", ".join(str(length) for length in row.lengths[:MAX_LENGTHS])
+    """Say what the records seem to be and how long they are."""
+    names = {name for name, _ in row.records}
+    count = len(row.records)
+    total = sum(length for _, length in row.records)
+    if len(names) > 1 and count <= MAX_LENGTHS:
+        items = [f"{name} {length}".strip() for name, length in row.records]
+        return replace(row, text=f"encrypted: {', '.join(items)} bytes")
+    what = (names.pop() if len(names) == 1 else "") or "record"
+    if count == 1:
+        return replace(row, text=f"encrypted {what}: {total} bytes")
+    shown = ", ".join(str(length) for _, length in row.records[:MAX_LENGTHS])
     if count > MAX_LENGTHS:
-        shown += f", ... {sum(row.lengths):,}"
-    noun = "record" if count == 1 else f"records ({count})"
+        shown += f", ... {total:,}"
     unit = "bytes" if count <= MAX_LENGTHS else "bytes in all"
-    return replace(row, text=f"{row.text} {noun}: {shown} {unit}")
+    plural = "records" if what == "record" else what
+    return replace(row, text=f"encrypted {plural} ({count}): {shown} {unit}")
 
 
 def _shorten(rows: list[Row]) -> list[Row]:
