@@ -103,8 +103,8 @@ def readme_text() -> str:
     return f"""# Captures
 
 One connection a file, recorded by the lab on loopback: real TLS peers wherever they can be
-made to do it, scripted ones where not. Recorded with {data["recorded_with"]}. Nothing in them is secret:
-keys and names were made for the occasion.
+made to do it, scripted ones where not. Recorded with
+{data["recorded_with"]}. Nothing in them is secret: keys and names were made for the occasion.
 
 {stories}
 
