@@ -170,7 +170,9 @@ def _refused(flights: Flights, place: int, answer: Data, first: Ending) -> bool:
         return True
     # A client that leaves without a DISCONNECT as soon as it has read the answer. In
     # TLS 1.3 its last two bytes may be that DISCONNECT.
-    return waited < 0.1 and first.kind != "rst" and not flights.transcript.tls13
+    return waited < 0.1 and (
+        first.kind == "fin" or (first.kind != "rst" and not flights.transcript.tls13)
+    )
 
 
 def _ending(

@@ -8,7 +8,7 @@ same fault gives different alerts on different stacks. Where the chain is not vi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analyzers.finding import Certainty
 from analyzers.texts import Meaning
@@ -104,9 +104,21 @@ def blame_visible(
         elif sure == "likely" and certainty == "certain":
             certainty = "likely"
         blamed[kind] = Blame(kind, certainty, weight, defect, reason)
+    _prefer_version(blamed)
     if not solid and sure != "possible" and name_known:
         _by_elimination(blamed, best, pointed, alert)
     return blamed
+
+
+def _prefer_version(blamed: dict[str, Blame]) -> None:
+    """A version 1 certificate has no names because version 1 has no extensions."""
+    version, name = blamed.get("x509-version-1"), blamed.get("name-mismatch")
+    if version is None or name is None or name.defect is None:
+        return
+    if name.defect.reason in ("cn-only", "no-names"):
+        blamed["x509-version-1"] = replace(
+            version, certainty=name.certainty, weight=name.weight + 1
+        )
 
 
 def _by_elimination(

@@ -32,6 +32,8 @@ def mqtt_connect_refused(case: Case) -> Iterator[Finding]:
     application = case.outcome.application
     if application.course not in ("refused", "hung_up") or case.ending is None:
         return
+    if case.flights.renegotiation is not None:
+        return  # what ended it is that second handshake
     asked = case.flights.requested and application.course == "hung_up"
     certainty: Certainty = "possible" if asked else "likely"
     answered = (
