@@ -5,13 +5,11 @@ passed unseen, endings. Nothing here raises on input: what breaks the protocol b
 a `FaultSeen` event, what exceeds a cap a `StoppedSeen` event.
 
 Memory: a direction holds at most one record (18 kB) and one handshake message in
-progress; messages are kept up to `MAX_HANDSHAKE_BYTES` in all, events up to
-`MAX_EVENTS` at the start and `MAX_TAIL` at the end of the connection.
+progress (1 MB); messages are kept up to `MAX_HANDSHAKE_BYTES` in all, events as
+`analyzers.ledger` says.
 """
 
 from __future__ import annotations
-
-from collections import deque
 
 from analyzers.errors import Malformed, ParseError
 from analyzers.events import (
@@ -32,9 +30,21 @@ from analyzers.events import (
     StoppedSeen,
 )
 from analyzers.handshake import RawMessage
-from analyzers.lane import Lane
-from analyzers.messages import CLIENT_HELLO, SERVER_HELLO, ServerHello, is_tls13, read_body
-from analyzers.plaintext import looks_like_tls, recognise
+from analyzers.lane import Arrival, Lane
+from analyzers.ledger import Ledger
+from analyzers.messages import (
+    CERTIFICATE_REQUEST,
+    CLIENT_HELLO,
+    CLIENT_KEY_EXCHANGE,
+    SERVER_HELLO,
+    SERVER_KEY_EXCHANGE,
+    ClientHello,
+    ServerHello,
+    is_tls13,
+    read_body,
+    read_sslv2_client_hello,
+)
+from analyzers.opening import TLS, read_opening
 from analyzers.records import (
     ALERT,
     APPLICATION_DATA,
@@ -47,12 +57,15 @@ from analyzers.transcript import CLIENT, SERVER, Transcript
 
 MAX_HANDSHAKE_BYTES = 2 << 20
 """Handshake bytes kept for a connection, both directions together."""
-MAX_EVENTS = 256
-"""Events kept from the start of a connection."""
-MAX_TAIL = 64
-"""Record lengths kept from its end."""
-MAX_PREFIX = 4096
-"""Bytes looked at to recognise what is not TLS."""
+_SSL_2_0 = 0x0002
+_SENDERS = {
+    CLIENT_HELLO: CLIENT,
+    CLIENT_KEY_EXCHANGE: CLIENT,
+    SERVER_HELLO: SERVER,
+    SERVER_KEY_EXCHANGE: SERVER,
+    CERTIFICATE_REQUEST: SERVER,
+}
+"""Who alone sends a message that decides how others are read."""
 
 
 class Connection:
@@ -74,12 +87,12 @@ class Connection:
             CLIENT: Lane(CLIENT, start=client_start),
             SERVER: Lane(SERVER, start=server_start),
         }
-        self._events: list[Event] = []
-        self._tail: deque[Event] = deque()
+        self._ledger = Ledger()
         self._kept = 0
         self._version: int | None = None
         self._suite = 0
         self._retry = False
+        self._early_data = False
         self._stopped = False
         self._finished = {CLIENT: False, SERVER: False}
         self._failed = False
@@ -95,14 +108,14 @@ class Connection:
         client, server = self._lanes[CLIENT], self._lanes[SERVER]
         pending = {lane.direction: lane.pending() for lane in (client, server)}
         return Transcript(
-            events=(*self._events, *self._tail),
+            events=self._ledger.events,
             opened_at=self._opened_at,
             client_start=client.start,
             server_start=server.start,
             client_bytes=client.bytes,
             server_bytes=server.bytes,
-            client_skipped=client.skipped,
-            server_skipped=server.skipped,
+            client_skipped=self._ledger.dropped[CLIENT],
+            server_skipped=self._ledger.dropped[SERVER],
             pending={way: item for way, item in pending.items() if item is not None},
         )
 
@@ -123,56 +136,57 @@ class Connection:
             return
         lane.chunk += 1
         chunk = bytes(data)
+        now = Arrival(lane.position, lane.chunk, at, frame)
         if not lane.sniffed:
+            if not lane.prefix:
+                lane.record_at = at
             lane.prefix += chunk
-            chunk = self._sniff(lane, at, frame, final=False)
+            chunk = self._sniff(lane, now, final=False)
         if chunk:
-            self._records(lane, chunk, at, frame)
+            self._records(lane, chunk, now)
 
     def missing(
         self, direction: Direction, count: int, at: float, frame: int | None = None
     ) -> None:
         """Take note of `count` bytes that were sent and not captured."""
         lane = self._lanes[direction]
-        if self._stopped or lane.dead or count <= 0:
+        if count <= 0:
             return
-        self._add(
-            GapSeen(
-                direction=direction,
-                at=at,
-                frame=frame,
-                stream_offset=lane.records.offset + len(lane.prefix),
-                count=count,
-            )
-        )
-        self._pass_over(lane, count, at, frame)
+        begins = lane.position
+        lane.missing += count
+        if not self._stopped and not lane.dead:
+            now = Arrival(lane.position, lane.chunk, at, frame)
+            self._end_of_sight(lane, now)
+            self._add(GapSeen(**lane.place(begins, now), count=count))
+            self._pass_over(lane, count, now)
 
     def skipped(self, direction: Direction, count: int, at: float) -> None:
         """Take note of `count` bytes that the relay passed on without showing them."""
         lane = self._lanes[direction]
-        lane.bytes += count
-        if self._stopped or lane.dead or count <= 0:
+        if count <= 0:
             return
-        self._add(
-            SkippedSeen(direction=direction, at=at, stream_offset=lane.records.offset, count=count)
-        )
-        self._pass_over(lane, count, at, None)
+        begins = lane.position
+        lane.bytes += count
+        if not self._stopped and not lane.dead:
+            now = Arrival(lane.position, lane.chunk, at, None)
+            self._end_of_sight(lane, now)
+            self._add(SkippedSeen(**lane.place(begins, now), count=count))
+            self._pass_over(lane, count, now)
 
     def close(self, direction: Direction, how: How, at: float, frame: int | None = None) -> None:
         """Take note that `direction`'s sender ended it (FIN, RST), or that we stopped looking."""
         lane = self._lanes[direction]
-        if how is lane.ended or (lane.ended is How.RST):
+        if how is lane.ended or lane.ended is How.RST:
             return
-        if not self._stopped and not lane.sniffed and lane.prefix and not lane.dead:
-            rest = self._sniff(lane, at, frame, final=True)
-            if rest:
-                self._records(lane, rest, at, frame)
+        if lane.ended is How.FIN and how is not How.RST:
+            return
+        now = Arrival(lane.position, lane.chunk, at, frame)
+        if not self._stopped and not lane.dead:
+            self._end_of_sight(lane, now)
         lane.ended = how
         if how in (How.FIN, How.RST):
             self._failed = True
-        self._add(
-            ClosedSeen(direction=direction, at=at, frame=frame, stream_offset=lane.bytes, how=how)
-        )
+        self._add(ClosedSeen(**lane.place(lane.position, now), how=how))
 
     def not_connected(self, why: str, detail: str, at: float, frame: int | None = None) -> None:
         """Take note that the server was never reached.
@@ -192,49 +206,44 @@ class Connection:
             self._stopped = True
             self._add(StoppedSeen(direction=CLIENT, at=at, stream_offset=0, reason=reason))
 
-    # -- events ---------------------------------------------------------------------
-
     def _add(self, event: Event) -> None:
-        if len(self._events) < MAX_EVENTS and not self._tail:
-            self._events.append(event)
-            return
-        self._tail.append(event)
-        while len(self._tail) > MAX_TAIL:
-            oldest = self._tail.popleft()
-            if isinstance(oldest, ProtectedSeen):
-                self._lanes[oldest.direction].skipped += 1
-            else:
-                self._events.append(oldest)
-                if len(self._events) > 4 * MAX_EVENTS:
-                    self.stop("more messages than are kept", event.at)
-                    return
+        self._ledger.add(event)
+        if self._ledger.full:
+            self.stop("more messages than are kept", event.at)
 
-    def _sniff(self, lane: Lane, at: float, frame: int | None, *, final: bool) -> bytes:
+    # -- from bytes to records ------------------------------------------------------
+
+    def _end_of_sight(self, lane: Lane, now: Arrival) -> None:
+        """Judge what waits for more bytes: none will follow it, or none that was seen."""
+        rest = self._sniff(lane, now, final=True)
+        if rest:
+            self._records(lane, rest, now)
+        if not self._stopped and not lane.dead:
+            self._told(lane, *lane.records.settle(), now)
+
+    def _sniff(self, lane: Lane, now: Arrival, *, final: bool) -> bytes:
         """Decide whether a direction speaks TLS; returns the bytes to read as TLS."""
         while lane.prefix:
             data = bytes(lane.prefix)
-            verdict = looks_like_tls(data)
-            if verdict or (verdict is None and final and data[0] in (20, 21, 22, 23, 24)):
+            found = read_opening(lane.direction, data, final=final)
+            if found is None:
+                return b""
+            if found is TLS:
                 lane.sniffed = True
                 lane.prefix.clear()
                 return data
-            if verdict is None and not final:
-                return b""
-            found = recognise(lane.direction, data, final=final or len(data) >= MAX_PREFIX)
-            if found is None:
-                return b""
-            self._add(
-                PlaintextSeen(
-                    direction=lane.direction,
-                    at=at,
-                    frame=frame,
-                    stream_offset=lane.records.offset,
-                    kind=found.kind,
-                    says=found.says,
-                    length=len(data),
-                    detail=dict(found.detail),
+            if found.kind == "sslv2" and found.consumed:
+                self._sslv2(lane, data[: found.consumed], now)
+            else:
+                self._add(
+                    PlaintextSeen(
+                        **lane.place(lane.records.offset, now),
+                        kind=found.kind,
+                        says=found.says,
+                        length=found.length,
+                        detail=found.detail,
+                    )
                 )
-            )
             if not found.consumed:
                 lane.dead = True
                 lane.prefix.clear()
@@ -243,73 +252,68 @@ class Connection:
             lane.records.offset += found.consumed
         return b""
 
-    def _records(self, lane: Lane, data: bytes, at: float, frame: int | None) -> None:
-        if lane.records.partial is None:
-            lane.record_chunk, lane.record_at = lane.chunk, at
-        done, fault = lane.records.feed(data)
+    def _sslv2(self, lane: Lane, raw: bytes, now: Arrival) -> None:
+        message = RawMessage(
+            CLIENT_HELLO, raw, lane.records.offset, _SSL_2_0, 1, lane.chunk, lane.record_at
+        )
+        self._message(lane, message, now)
+
+    def _records(self, lane: Lane, data: bytes, now: Arrival) -> None:
+        if lane.records.lost:
+            lane.arrivals.append(now)
+        elif lane.records.partial is None:
+            lane.record_chunk, lane.record_at = now.chunk, now.at
+        self._told(lane, *lane.records.feed(data), now)
+
+    def _told(self, lane: Lane, done: list[Record], fault: Malformed | None, now: Arrival) -> None:
+        """Take what the record reader has made of its bytes."""
         for record in done:
-            self._record(lane, record, at, frame)
-            lane.record_chunk, lane.record_at = lane.chunk, at
+            came = now
+            if lane.arrivals:
+                came = lane.arrival(record.end, now)
+                lane.record_chunk, lane.record_at = came.chunk, came.at
+            self._record(lane, record, came)
             if self._stopped or lane.dead:
                 return
+            lane.record_chunk, lane.record_at = now.chunk, now.at
+        if not lane.records.lost:
+            lane.arrivals.clear()
         if fault is not None:
-            lane.dead = True
-            self._add(
-                FaultSeen(
-                    direction=lane.direction,
-                    at=at,
-                    frame=frame,
-                    stream_offset=fault.offset,
-                    error=fault,
-                    raw=data[:64],
-                )
-            )
+            self._fault(lane, fault, fault.offset, lane.records.held, now)
 
-    def _pass_over(self, lane: Lane, count: int, at: float, frame: int | None) -> None:
-        if not lane.sniffed:
-            lane.sniffed = True
-            lane.prefix.clear()
-            lane.start = lane.start and lane.bytes > 0
-        if not lane.records.skip(count):
+    def _pass_over(self, lane: Lane, count: int, now: Arrival) -> None:
+        if self._stopped or lane.dead:
+            return
+        lane.sniffed = True
+        lane.start = lane.start and lane.records.offset > 0
+        lane.holed = True
+        done = lane.records.skip(count)
+        if lane.records.lost or done:
             lane.handshake.abandon()
-        record = lane.records.finish_holed()
-        if record is not None:
-            self._record(lane, record, at, frame)
+        self._told(lane, done, None, now)
 
-    def _record(self, lane: Lane, record: Record, at: float, frame: int | None) -> None:
+    # -- from records to events ------------------------------------------------------
+
+    def _record(self, lane: Lane, record: Record, now: Arrival) -> None:
         kind = record.content_type
         if kind == APPLICATION_DATA:
             # Up to the ServerHello only 0-RTT data looks like this.
-            self._protected(
-                lane, record, at, frame, offered=lane.direction is CLIENT and not self._version
-            )
-        elif record.holed:
-            lane.handshake.abandon()
-            self._protected(lane, record, at, frame, offered=False)
+            early = lane.direction is CLIENT and self._early_data and self._version is None
+            self._protected(lane, record, now, offered=early)
+        elif record.holed and kind in (HANDSHAKE, ALERT):
+            self._protected(lane, record, now)
         elif kind == HANDSHAKE:
-            if self._is_protected(lane, record):
-                self._protected(lane, record, at, frame, offered=False)
+            if self._is_protected(lane, record) or lane.mid_message(record.fragment):
+                self._protected(lane, record, now)
             else:
-                self._handshake(lane, record, at, frame)
+                self._handshake(lane, record, now)
         elif kind == ALERT:
-            self._alert(lane, record, at, frame)
+            self._alert(lane, record, now)
         elif kind == CHANGE_CIPHER_SPEC:
             lane.ccs = True
-            self._add(
-                ChangeCipherSpecSeen(
-                    direction=lane.direction, at=at, frame=frame, stream_offset=record.offset
-                )
-            )
+            self._add(ChangeCipherSpecSeen(**lane.place(record.offset, now)))
         elif kind == HEARTBEAT:
-            self._add(
-                HeartbeatSeen(
-                    direction=lane.direction,
-                    at=at,
-                    frame=frame,
-                    stream_offset=record.offset,
-                    record_length=record.length,
-                )
-            )
+            self._add(HeartbeatSeen(**lane.place(record.offset, now), record_length=record.length))
 
     def _is_protected(self, lane: Lane, record: Record) -> bool:
         """Whether a handshake record is unreadable: after a real ChangeCipherSpec.
@@ -326,34 +330,33 @@ class Connection:
         return not (whole and body[0] in (CLIENT_HELLO, SERVER_HELLO))
 
     def _protected(
-        self, lane: Lane, record: Record, at: float, frame: int | None, *, offered: bool
+        self, lane: Lane, record: Record, now: Arrival, *, offered: bool = False
     ) -> None:
-        if not offered:
+        if lane.ccs or (record.content_type == APPLICATION_DATA and not offered):
             self._finished[lane.direction] = True
         self._add(
             ProtectedSeen(
-                direction=lane.direction,
-                at=at,
-                frame=frame,
-                stream_offset=record.offset,
+                **lane.place(record.offset, now),
                 content_type=record.content_type,
                 record_length=record.length,
+                complete=not record.holed,
                 offered=offered,
             )
         )
 
-    def _alert(self, lane: Lane, record: Record, at: float, frame: int | None) -> None:
+    def _alert(self, lane: Lane, record: Record, now: Arrival) -> None:
         body = record.fragment
+        if not body:
+            fault = Malformed("Alert", "level", record.end, reason="is missing: an empty record")
+            self._fault(lane, fault, record.offset, body, now)
+            return
         # Encrypted ones are longer; before protection several may share a record.
         clear = len(body) == 2 or (len(body) % 2 == 0 and not lane.ccs and len(body) <= 8)
         pairs = [(body[i], body[i + 1]) for i in range(0, len(body), 2)] if clear else [None]
         for index, pair in enumerate(pairs):
             self._add(
                 AlertSeen(
-                    direction=lane.direction,
-                    at=at,
-                    frame=frame,
-                    stream_offset=record.offset + (5 + 2 * index if index else 0),
+                    **lane.place(record.offset + (5 + 2 * index if index else 0), now),
                     level=pair[0] if pair else None,
                     description=pair[1] if pair else None,
                     encrypted=pair is None,
@@ -363,64 +366,47 @@ class Connection:
             if pair is not None and (pair[0] == 2 or is_tls13(self._version or 0)):
                 self._failed = True
 
-    def _handshake(self, lane: Lane, record: Record, at: float, frame: int | None) -> None:
+    def _handshake(self, lane: Lane, record: Record, now: Arrival) -> None:
         done, fault = lane.handshake.feed(
             record.fragment,
             offset=record.offset + 5,
             version=record.version,
             at=lane.record_at,
             first_segment=lane.record_chunk,
-            segment=lane.chunk,
+            segment=now.chunk,
         )
         for message in done:
-            self._message(lane, message, at, frame)
+            lane.holed = False
+            self._message(lane, message, now)
             if self._stopped:
                 return
         if fault is not None:
-            self._fault(lane, fault, record, at, frame)
+            self._fault(lane, fault, record.offset, record.fragment[:64], now)
 
-    def _fault(
-        self, lane: Lane, fault: Malformed, record: Record, at: float, frame: int | None
-    ) -> None:
+    def _fault(self, lane: Lane, fault: Malformed, offset: int, raw: bytes, now: Arrival) -> None:
         lane.dead = True
-        self._add(
-            FaultSeen(
-                direction=lane.direction,
-                at=at,
-                frame=frame,
-                stream_offset=record.offset,
-                error=fault,
-                raw=record.fragment[:64],
-            )
-        )
+        self._add(FaultSeen(**lane.place(offset, now), error=fault, raw=raw))
 
-    def _message(self, lane: Lane, message: RawMessage, at: float, frame: int | None) -> None:
+    def _message(self, lane: Lane, message: RawMessage, now: Arrival) -> None:
         self._kept += len(message.raw)
         if self._kept > MAX_HANDSHAKE_BYTES:
-            self.stop(f"more than {MAX_HANDSHAKE_BYTES} handshake bytes", at)
+            self.stop(f"more than {MAX_HANDSHAKE_BYTES} handshake bytes", now.at)
             return
         body: object = None
         fault: ParseError | None = None
         try:
-            body = read_body(
-                message.type,
-                message.raw,
-                record_version=message.record_version,
-                version=self._version,
-                suite=self._suite,
-            )
+            body = self._body(lane.direction, message)
         except ParseError as error:
             fault = error
-        if isinstance(body, ServerHello):
+        if isinstance(body, ClientHello):
+            self._early_data = body.extensions.early_data
+        elif isinstance(body, ServerHello):
             self._retry = body.retry
             if not body.retry:
                 self._version, self._suite = body.version, body.cipher_suite
         self._add(
             HandshakeSeen(
-                direction=lane.direction,
-                at=at,
-                frame=frame,
-                stream_offset=message.stream_offset,
+                **lane.place(message.stream_offset, now),
                 type=message.type,
                 raw=message.raw,
                 body=body,
@@ -430,4 +416,22 @@ class Connection:
                 segments=message.segments,
                 first_at=message.first_at,
             )
+        )
+
+    def _body(self, direction: Direction, message: RawMessage) -> object:
+        if message.record_version == _SSL_2_0:
+            return read_sslv2_client_hello(message.raw)
+        if _SENDERS.get(message.type, direction) is not direction:
+            raise Malformed(
+                "Handshake",
+                "msg_type",
+                0,
+                reason=f"is {message.type}, which a {direction.sender} never sends",
+            )
+        return read_body(
+            message.type,
+            message.raw,
+            record_version=message.record_version,
+            version=self._version,
+            suite=self._suite,
         )

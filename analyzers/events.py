@@ -59,14 +59,14 @@ class HandshakeSeen(Event):
     type: int
     """HandshakeType code point."""
     raw: bytes
-    """The message with its 4-byte header."""
+    """The message with its 4-byte header (a hello in SSL 2.0 framing: with that one's)."""
     body: object = None
     """The parsed structure, one of the classes of `analyzers.messages`; None where it
     is of no interest or could not be read (then `fault` says why)."""
     fault: ParseError | None = None
     """Why the message could not be read in full."""
     record_version: int = 0
-    """legacy_record_version of the record in which it begins."""
+    """legacy_record_version of the record in which it begins; SSL 2.0 for its framing."""
     records: int = 1
     """Over how many records it is spread."""
     segments: int = 1
@@ -102,7 +102,7 @@ class ProtectedSeen(Event):
     record_length: int
     """The record's length field."""
     complete: bool = True
-    """False where only the header and part of the fragment were seen before the end."""
+    """False where part of the fragment was not captured."""
     offered: bool = False
     """True for a record seen before its protection was agreed (0-RTT data)."""
 
@@ -148,7 +148,7 @@ class FaultSeen(Event):
 
     error: ParseError
     raw: bytes
-    """The first bytes of the offending structure, at most 64."""
+    """The first bytes of the offending structure: a record's header, or at most 64."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

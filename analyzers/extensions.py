@@ -19,6 +19,8 @@ PRE_SHARED_KEY, EARLY_DATA, SUPPORTED_VERSIONS, COOKIE = 41, 42, 43, 44
 PSK_KEY_EXCHANGE_MODES, SIGNATURE_ALGORITHMS_CERT, KEY_SHARE = 45, 50, 51
 KEY_SHARE_DRAFT = 40
 """key_share in drafts before 23 of TLS 1.3."""
+MAX_FAULTS = 32
+"""Faults kept of one message."""
 NPN, ENCRYPTED_CLIENT_HELLO, RENEGOTIATION_INFO = 13172, 0xFE0D, 0xFF01
 
 
@@ -127,7 +129,6 @@ def _cookie(reader: Reader) -> Mapping[str, object]:
 
 
 def _early_data(reader: Reader) -> Mapping[str, object]:
-    reader.rest()
     return {"early_data": True}
 
 
@@ -235,9 +236,13 @@ def interpret(
     table = _SERVER if server else _CLIENT
     values: dict[str, object] = {}
     faults: list[ParseError] = []
-    seen: set[int] = set()
+    seen: dict[int, int] = {}
     for extension in raw:
-        if extension.type in seen:
+        seen[extension.type] = seen.get(extension.type, 0) + 1
+        if seen[extension.type] > 1:
+            # Once for each type: a block can repeat one thousands of times.
+            if seen[extension.type] > 2 or len(faults) >= MAX_FAULTS:
+                continue
             faults.append(
                 Malformed(
                     "Extension",
@@ -247,7 +252,6 @@ def interpret(
                 )
             )
             continue
-        seen.add(extension.type)
         function = table.get(extension.type)
         if function is None:
             continue

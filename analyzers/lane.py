@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+from collections import deque
+from typing import NamedTuple, TypedDict
+
 from analyzers.events import Direction, How
-from analyzers.handshake import HandshakeReader
+from analyzers.handshake import MAX_MESSAGE, HandshakeReader
 from analyzers.records import HANDSHAKE, RecordReader
 from analyzers.transcript import Pending
+
+_CLEAR_TYPES = frozenset((0, 1, 2, 4, 6, 11, 12, 13, 14, 15, 16, 21, 22, 23))
+"""Messages that may be seen in clear: HelloRequest to SupplementalData."""
+_ARRIVALS = 64
+"""Chunks whose times are remembered while records are held back."""
+
+
+class Arrival(NamedTuple):
+    """A chunk as it came."""
+
+    end: int
+    """Stream offset of the byte after it."""
+    chunk: int
+    at: float
+    frame: int | None
+
+
+class Place(TypedDict):
+    """What all events have in common."""
+
+    direction: Direction
+    at: float
+    stream_offset: int
+    frame: int | None
 
 
 class Lane:
     """The state of one direction."""
 
     __slots__ = (
+        "arrivals",
         "bytes",
         "ccs",
         "chunk",
@@ -19,11 +47,12 @@ class Lane:
         "direction",
         "ended",
         "handshake",
+        "holed",
+        "missing",
         "prefix",
         "record_at",
         "record_chunk",
         "records",
-        "skipped",
         "sniffed",
         "start",
     )
@@ -31,18 +60,48 @@ class Lane:
     def __init__(self, direction: Direction, *, start: bool) -> None:
         self.direction = direction
         self.start = start
+        """Its first byte was seen."""
         self.records = RecordReader(synced=start)
         self.handshake = HandshakeReader()
+        self.holed = not start
+        """Bytes were lost, and no handshake message has come whole since."""
         self.prefix = bytearray()
         self.sniffed = not start
         self.dead = False
         self.ccs = False
         self.bytes = 0
-        self.skipped = 0
+        self.missing = 0
+        """Bytes that were sent and not captured."""
         self.ended: How | None = None
         self.chunk = 0
         self.record_chunk = 0
         self.record_at = 0.0
+        self.arrivals: deque[Arrival] = deque(maxlen=_ARRIVALS)
+
+    @property
+    def position(self) -> int:
+        """Stream offset of the next byte."""
+        return self.bytes + self.missing
+
+    def place(self, stream_offset: int, when: Arrival) -> Place:
+        """Who sent something, when and where."""
+        return Place(
+            direction=self.direction,
+            at=when.at,
+            stream_offset=stream_offset,
+            frame=when.frame,
+        )
+
+    def arrival(self, end: int, now: Arrival) -> Arrival:
+        """When the byte before `end` came; the oldest time remembered if that is too long ago."""
+        return next((each for each in self.arrivals if each.end >= end), now)
+
+    def mid_message(self, fragment: bytes) -> bool:
+        """Whether a handshake record after a hole is no beginning of a message in clear."""
+        if not self.holed or self.handshake.pending[2] or not fragment:
+            return False
+        length = int.from_bytes(fragment[1:4].ljust(3, b"\0"), "big")
+        return fragment[0] not in _CLEAR_TYPES or length > MAX_MESSAGE
 
     def pending(self) -> Pending | None:
         """What has begun and not ended."""
@@ -50,7 +109,8 @@ class Lane:
         kind, length, had, offset = self.handshake.pending
         if partial is None and not had:
             if self.prefix and not self.sniffed:
-                return Pending(None, None, len(self.prefix), None, None, 0, 0)
+                start = self.records.offset
+                return Pending(None, None, len(self.prefix), None, None, 0, start)
             return None
         return Pending(
             partial.content_type if partial else HANDSHAKE,

@@ -7,11 +7,10 @@ of its own and leaves the rest standing.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 from analyzers.codepoints.suites import key_exchange
-from analyzers.errors import ParseError
+from analyzers.errors import Malformed, ParseError
 from analyzers.extensions import (
     ENCRYPTED_CLIENT_HELLO,
     Extension,
@@ -33,8 +32,8 @@ _DOWNGRADE = {b"DOWNGRD\x01": "TLS 1.2", b"DOWNGRD\x00": "TLS 1.1"}
 
 
 def is_tls13(version: int) -> bool:
-    """Whether a version is TLS 1.3, a draft or an experiment of it."""
-    return version == TLS13 or version >> 8 in (0x7F, 0x7E)
+    """Whether a version is TLS 1.3, a draft (0x7F..) or an experiment (0x7E.., 0xFB..) of it."""
+    return version == TLS13 or version >> 8 in (0x7F, 0x7E, 0xFB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,8 @@ class ClientHello:
     raw_extensions: tuple[Extension, ...]
     extensions: Extensions
     faults: tuple[ParseError, ...]
+    sslv2: bool = False
+    """Sent in SSL 2.0 framing (RFC 5246 appendix E.2), where fields have other places."""
 
     @property
     def extension_types(self) -> tuple[int, ...]:
@@ -57,7 +58,7 @@ class ClientHello:
 
     @property
     def versions(self) -> tuple[int, ...]:
-        """The versions offered: supported_versions, or all from TLS 1.0 up to legacy_version.
+        """The versions offered: supported_versions, or legacy_version alone.
 
         RFC 5246 appendix E.1: a client without the extension accepts what its
         legacy_version names and may accept less; how far down it would go is not said.
@@ -174,6 +175,30 @@ def read_client_hello(raw: bytes) -> ClientHello:
     )
 
 
+def read_sslv2_client_hello(raw: bytes) -> ClientHello:
+    """Read a ClientHello in SSL 2.0 framing (RFC 5246 appendix E.2).
+
+    `raw` is the whole message with its 2-byte header. Cipher kinds of SSL 2.0 itself,
+    whose first byte is not 0, are left out; the challenge is the random, padded on the left.
+    """
+    reader = Reader(raw, "V2ClientHello", start=3)  # msg_length and msg_type
+    version = reader.u16("version")
+    at = reader.offset
+    specs, session_id, challenge = (
+        reader.u16(f"{name}_length") for name in ("cipher_spec", "session_id", "challenge")
+    )
+    if specs % 3:
+        raise Malformed(
+            reader.struct, "cipher_spec_length", at, reason=f"is {specs}, no multiple of 3"
+        )
+    kinds = reader.take(specs, "cipher_specs")
+    session = reader.take(session_id, "session_id")
+    random = reader.take(challenge, "challenge").rjust(32, b"\0")[-32:]
+    reader.finish()
+    suites = tuple(kinds[i + 1] << 8 | kinds[i + 2] for i in range(0, specs, 3) if not kinds[i])
+    return ClientHello(version, random, session, suites, (), (), Extensions(), (), sslv2=True)
+
+
 def read_server_hello(raw: bytes) -> ServerHello:
     """Read a ServerHello, or a HelloRetryRequest in its form.
 
@@ -288,7 +313,6 @@ def read_certificate_verify(raw: bytes, version: int) -> CertificateVerify:
     return CertificateVerify(scheme, signature)
 
 
-@functools.lru_cache(maxsize=1024)
 def changed_fields(first: ClientHello, second: ClientHello) -> tuple[str, ...]:
     """Which fields a client changed after a HelloRetryRequest (RFC 8446 section 4.1.2)."""
     names = [

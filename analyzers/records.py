@@ -12,7 +12,7 @@ MAX_FRAGMENT = (1 << 14) + 2048
 """The largest length a record may carry: RFC 5246 6.2.3 allows 2048 bytes of expansion."""
 
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA, HEARTBEAT = 20, 21, 22, 23, 24
-_TYPES = frozenset((CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA, HEARTBEAT))
+RECORD_TYPES = frozenset((CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA, HEARTBEAT))
 _HEADER_START = re.compile(rb"[\x14-\x18]\x03[\x00-\x04]", re.DOTALL)
 
 
@@ -101,9 +101,7 @@ class RecordReader:
         return self._go_on() if self._find(final=False) else ([], None)
 
     def settle(self) -> tuple[list[Record], Malformed | None]:
-        """Read what is held where no second header will come: the stream ends, or a hole
-        follows.
-        """
+        """Read what is held though no second header will come: an end or a hole follows."""
         return self._go_on() if self.lost and self._find(final=True) else ([], None)
 
     def skip(self, count: int) -> list[Record]:
@@ -154,7 +152,7 @@ class RecordReader:
     def _read_header(self) -> tuple[int, int, int] | Malformed:
         content_type, major, minor = self._buffer[0], self._buffer[1], self._buffer[2]
         length = self._buffer[3] << 8 | self._buffer[4]
-        if content_type not in _TYPES:
+        if content_type not in RECORD_TYPES:
             return Malformed(
                 "TLSPlaintext", "type", self._start, reason=f"is {content_type}, no TLS record type"
             )
@@ -224,7 +222,9 @@ def _chains(held: bytearray, *, final: bool) -> bool | None:
         return False
     following = held[HEADER + length :][:HEADER]
     if len(following) < HEADER:
-        return not following or following[0] in _TYPES if final else None
+        if not final:
+            return None
+        return not following or following[0] in RECORD_TYPES
     return (
         _HEADER_START.match(following) is not None
         and (following[3] << 8 | following[4]) <= MAX_FRAGMENT

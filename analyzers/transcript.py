@@ -116,7 +116,7 @@ class Transcript:
         """The one that answers a HelloRetryRequest."""
         if self.hello_retry_request is None:
             return None
-        hellos = [hello for _, hello in self.messages(ClientHello)]
+        hellos = [hello for event, hello in self.messages(ClientHello) if event.direction is CLIENT]
         return hellos[1] if len(hellos) > 1 else None
 
     @cached_property

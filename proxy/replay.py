@@ -27,6 +27,9 @@ from analyzers.transcript import Transcript
 
 _LARGEST = 1 << 14
 """A record's fragment in clear (RFC 8446, section 5.1)."""
+_SSL_2_0 = 0x0002
+_UNFRAMED = 0
+"""Stands for the content type of what came in no record: a hello in SSL 2.0 framing."""
 _LATEST = 0x0303
 """legacy_record_version of every record but a first ClientHello's."""
 
@@ -73,6 +76,8 @@ class _Record:
 
     @property
     def headers(self) -> int:
+        if self.content_type == _UNFRAMED:
+            return 0
         return HEADER * max(self.cut, -(-len(self.fragment) // _LARGEST), 1)
 
     @property
@@ -81,6 +86,8 @@ class _Record:
         return self.start + len(self.fragment) + self.headers
 
     def data(self) -> bytes:
+        if self.content_type == _UNFRAMED:
+            return bytes(self.fragment)
         count = self.headers // HEADER
         # Senders fill records; where that does not give the count that was seen, the
         # pieces were of some other size that nobody noted: equal ones are as good.
@@ -116,7 +123,7 @@ def replay(
         if found is None:
             continue
         content_type, offset, fragment, cut = found
-        if isinstance(event, HandshakeSeen) and event.record_version:
+        if isinstance(event, HandshakeSeen) and event.record_version > _SSL_2_0:
             versions[event.direction] = event.record_version
         before = last.get(event.direction)
         if before and before.content_type == content_type and before.end == offset + HEADER:
@@ -142,6 +149,8 @@ def _fragment(
 ) -> tuple[int, int, bytes, int] | None:
     """Content type, offset of the header, content and number of records of an event."""
     match event:
+        case HandshakeSeen(record_version=version) if version == _SSL_2_0:
+            return _UNFRAMED, event.stream_offset, message(event), 0
         case HandshakeSeen():
             return HANDSHAKE, event.stream_offset - HEADER, message(event), event.records
         case AlertSeen(encrypted=False):

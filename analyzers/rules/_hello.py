@@ -27,7 +27,7 @@ def versions_evidence(case: Case, says: str) -> Iterator[Evidence]:
     if hello.extensions.versions:
         yield at_extension(event, hello, VERSIONS, says)
     else:
-        yield Evidence(says=says, event=event, offset=4, length=2)
+        yield Evidence(says=says, event=event, offset=3 if hello.sslv2 else 4, length=2)
 
 
 def refused_hello(case: Case) -> int | None:

@@ -108,6 +108,8 @@ def at_extension(
 
 def suites_place(hello: ClientHello) -> tuple[int, int]:
     """Offset and length of cipher_suites in a ClientHello, header included."""
+    if hello.sslv2:
+        return 11, 3 * len(hello.cipher_suites)
     start = 4 + 2 + 32 + 1 + len(hello.session_id)
     return start, 2 + 2 * len(hello.cipher_suites)
 
