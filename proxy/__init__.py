@@ -1,0 +1,1 @@
+"""tlswhy's application: relay, command line, lab."""
