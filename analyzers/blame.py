@@ -53,6 +53,7 @@ rustls, Erlang/OTP and wolfSSL as recorded; libmosquitto says internal_error (80
 name mismatch, Erlang handshake_failure (40) for name and EKU.
 """
 
+_SURE: tuple[Certainty, ...] = ("certain", "likely", "possible")
 _ANCHORING = ("self-signed", "missing-intermediate", "unknown-ca")
 
 
@@ -116,9 +117,9 @@ def _prefer_version(blamed: dict[str, Blame]) -> None:
     if version is None or name is None or name.defect is None:
         return
     if name.defect.reason in ("cn-only", "no-names"):
-        blamed["x509-version-1"] = replace(
-            version, certainty=name.certainty, weight=name.weight + 1
-        )
+        sure = min(version.certainty, name.certainty, key=_SURE.index)
+        weight = max(version.weight, name.weight + 1)
+        blamed["x509-version-1"] = replace(version, certainty=sure, weight=weight)
 
 
 def _by_elimination(

@@ -12,7 +12,7 @@ from analyzers.codepoints.suites import key_exchange
 from analyzers.context import Context
 from analyzers.course import Flights, Sure
 from analyzers.endings import Ending
-from analyzers.events import AlertSeen, Direction
+from analyzers.events import AlertSeen, Direction, HandshakeSeen, ProtectedSeen
 from analyzers.outcome import Outcome
 from analyzers.stacks import HelloShape, ServerShape, Stack, recognise_client, recognise_server
 from analyzers.texts import Meaning, alert_meanings, silent_refuser
@@ -25,6 +25,10 @@ CERTIFICATE_ALERTS = frozenset({42, 43, 44, 45, 46, 48, 111, 113, 114})
 section 6.2 gives them no other use than a certificate."""
 _AMBIGUOUS_ALERTS = frozenset({10, 40, 47, 49, 51, 70, 71, 80})
 """Alerts that one stack or another sends about a certificate, and others about other things."""
+_CERTIFICATE_LEAST = 300
+"""Bytes of a protected record from which on it can hold a Certificate message."""
+_AT_ONCE = 0.03
+"""Seconds within which a departure answers the message before it."""
 _LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost")
 
 
@@ -243,13 +247,11 @@ class Case:
         end = self.ending
         if end is None or end.direction is not CLIENT or self.flights.resumed:
             return None
-        if self.tr.server_hello is None or not self._certificate_arrived():
+        if self.tr.server_hello is None or not self._certificate_arrived(end):
             return None
         silent = self.silent_client
-        if self.phase == "after_handshake":
-            if self.outcome.application.course != "closed_unused":
-                return None
-            return Refusal(CLIENT, end, None, "silent", self._silence(silent))
+        if self.phase in ("finished", "client_certificate", "after_handshake"):
+            return self._late_refusal(end, silent)
         if self.phase != "server_flight":
             return None
         code = self.client_alert
@@ -265,18 +267,59 @@ class Case:
             return None
         return Refusal(CLIENT, end, None, "silent", self._silence(silent))
 
-    def _certificate_arrived(self) -> bool:
-        if self.tr.tls13:
-            return self.flights.server_finished is not None
-        return bool(self.tr.certificates(SERVER))
+    def _late_refusal(self, end: Ending, silent: bool) -> Refusal | None:
+        """The client had answered the server's flight when it left.
+
+        NSS checks the certificate beside the handshake and sends its alert, encrypted,
+        after its own Finished; before the server's Finished nobody has reason to close.
+        """
+        done = self.flights.server_finished
+        beside = done is None or end.index < done or self.client_family == "nss"
+        if beside and end.kind == "hidden" and not self.tr.tls13 and not self.flights.data:
+            return Refusal(CLIENT, end, None, "hidden", "likely")
+        if self.phase != "after_handshake":
+            return None
+        if self.outcome.application.course != "closed_unused":
+            return None
+        return Refusal(CLIENT, end, None, "silent", self._silence(silent))
+
+    def _certificate_arrived(self, end: Ending) -> bool:
+        if not self.tr.tls13:
+            return bool(self.tr.certificates(SERVER))
+        if self.flights.server_finished is not None:
+            return True
+        # A client may refuse as soon as it has read the Certificate; the rest of the
+        # flight can still be on its way.
+        return end.is_alert and any(
+            isinstance(event, ProtectedSeen)
+            and event.direction is SERVER
+            and event.record_length >= _CERTIFICATE_LEAST
+            for event in self.tr.events[: end.index]
+        )
 
     def _silence(self, silent_stack: bool) -> Sure:
         """How much a silent departure says: a proven fault or a known habit make it likely."""
         if silent_stack:
             return "likely"
+        if self.phase == "server_flight" and self._prompt():
+            return "likely"
         judged = self.server_judgement
         proven = judged is not None and any(d.certainty == "certain" for d in judged.defects)
         return "likely" if proven else "possible"
+
+    def _prompt(self) -> bool:
+        """A client on OpenSSL left the moment it had the whole flight.
+
+        OpenSSL itself sends an alert, but programs that look at the certificate afterwards
+        do not: Node.js, Python's asyncio (which drops the alert with the transport) and
+        Paho C. Who closes at once reacts to what it read; a timer or a user takes longer.
+        """
+        if self.client_family not in ("openssl", "node") or self.waited > _AT_ONCE:
+            return False
+        whole = self.flights.server_finished is not None
+        if not self.tr.tls13:
+            whole = any(event.type == 14 for event in self.tr.of(HandshakeSeen, SERVER))
+        return whole and self.ending is not None and self.ending.kind == "fin"
 
     @cached_property
     def client_refused(self) -> Refusal | None:

@@ -298,6 +298,8 @@ def _habit(case: Case, refusal: Refusal) -> str:
 def _reasons(refusal: Refusal) -> str:
     if refusal.alert == 42:
         return "a name that does not match, a date in the future, a weak key or hash"
+    if refusal.alert == 43:
+        return "an extendedKeyUsage without serverAuth, or a keyUsage without digitalSignature"
     if refusal.alert is not None and refusal.alert != 46:
         return f"what stacks report as {alert(refusal.alert)}"
     return "an unknown CA, a missing intermediate, a name that does not match, a date"

@@ -254,7 +254,7 @@ def client_closed_mid_handshake(case: Case) -> Iterator[Finding]:
     if end is None and canceled is not None and canceled.direction is CLIENT:
         # An alert that is about neither certificate nor version still ends it.
         known = case.server_refused is not None
-        if canceled.kind == "alert" and case.phase in phases and not known:
+        if canceled.kind in ("alert", "hidden") and case.phase in phases and not known:
             end = canceled
     if end is None or (case.phase == "before_server_hello" and case.waited >= _PATIENCE):
         return
