@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analyzers.codepoints import GREASE_16, NamedGroup, SignatureScheme
+from analyzers.codepoints import GREASE_16, NamedGroup, SignatureScheme, labels
 from analyzers.codepoints.suites import SIGNALLING, facts, fits
 from analyzers.messages import ClientHello, is_tls13
 
@@ -146,9 +146,9 @@ def _plain(values: Sequence[int]) -> tuple[int, ...]:
 
 def group_names(groups: Sequence[int]) -> list[str]:
     """Groups by name."""
-    return [NamedGroup(group).label for group in groups]
+    return labels(NamedGroup, tuple(groups))
 
 
 def scheme_names(schemes: Sequence[int]) -> list[str]:
     """Signature schemes by name."""
-    return [SignatureScheme(scheme).label for scheme in schemes]
+    return labels(SignatureScheme, tuple(schemes))

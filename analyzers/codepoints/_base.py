@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from functools import lru_cache
 from typing import Self
 
 GREASE_16 = frozenset(0x0A0A + 0x1010 * n for n in range(16))
@@ -64,6 +63,20 @@ class CodePoint(IntEnum):
         return unnamed
 
     @classmethod
+    def spell(cls, value: int) -> str:
+        """The label of a number, without making an object for one that has no name.
+
+        Raises:
+            ValueError: the number does not fit the registry's field.
+        """
+        member = cls._value2member_map_.get(value)
+        if isinstance(member, CodePoint):
+            return member._label
+        if not 0 <= value < 16**cls._digits:
+            raise ValueError(f"{value} is no {cls.__name__}")
+        return cls._spell(value)
+
+    @classmethod
     def _spell(cls, value: int) -> str:
         """How a value without a name is written."""
         number = f"0x{value:0{cls._digits}X}"
@@ -91,14 +104,13 @@ class CodePoint(IntEnum):
         return f"<{type(self).__name__} {self._label}>"
 
 
-@lru_cache(maxsize=4096)
 def label(kind: type[CodePoint], value: int) -> str:
     """Spell a number of a registry; for hot paths that keep plain ints.
 
     Raises:
         ValueError: the number does not fit the registry's field.
     """
-    return kind(value).label
+    return kind.spell(value)
 
 
 def labels(kind: type[CodePoint], values: tuple[int, ...] | list[int]) -> list[str]:
