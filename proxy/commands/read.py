@@ -197,7 +197,8 @@ class _Run:
         if self._json:
             from analyzers.render.json import render_json
 
-            print(render_json(report, terminal=sys.stdout.isatty()))
+            # Flushed, because a capture may come from a pipe and be read by one, live.
+            print(render_json(report, terminal=sys.stdout.isatty()), flush=True)
             return
         from analyzers.render.text import render_text
 
@@ -207,9 +208,11 @@ class _Run:
             # A client that tries again and again fails in the same way each time.
             head = text.splitlines()[0]
             assert report.verdict is not None
-            print(f"{head}\n    the same as connection {first}: {report.verdict.rule}\n")
+            print(
+                f"{head}\n    the same as connection {first}: {report.verdict.rule}\n", flush=True
+            )
         else:
-            print(text)
+            print(text, flush=True)
 
     def _first_like(self, report: Report) -> int | None:
         """The number of an earlier connection between the same two that failed the same."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 WINDOW = 4 << 20
 """Bytes read at a time."""
+BUFFER = 1 << 17
+"""Bytes of the first read, by which a file is judged."""
 STDIN = "-"
 
 Progress = Callable[[int, int | None], None]
@@ -112,7 +114,7 @@ def read_chunks(
             raw, size = _open(path, stack)
             # Bytes of the file, not those that unpacking makes of them, are the progress.
             counted = _Counted(raw, size, progress)
-            stream, damage = _unpacked(io.BufferedReader(counted, 1 << 17), name, stack)
+            stream, damage = _unpacked(io.BufferedReader(counted, BUFFER), name, stack)
             yield from _windows(stream, damage, name, warnings)
         except OSError as error:
             raise CannotRead(f"cannot read {name}: {_reason(error)}") from error
@@ -197,12 +199,15 @@ def _windows(
     stream: io.BufferedIOBase, damage: _Errors, name: str, warnings: list[str]
 ) -> Iterator[memoryview]:
     window = memoryview(bytearray(WINDOW))
+    # Asked for more than its buffer holds, BufferedReader would first read once more: a
+    # pipe would wait although the look at the magic number has left bytes in the buffer.
+    first = BUFFER if isinstance(stream, io.BufferedReader) else WINDOW
     have = 0
     judged = False
     while True:
         try:
             # readinto1: what a pipe holds now, instead of waiting for a full window.
-            count = stream.readinto1(window[have:])
+            count = stream.readinto1(window[have : have + first] if not judged else window[have:])
         except damage as error:
             if not judged and not have:
                 raise CannotRead(f"cannot read {name}: {error}") from error
