@@ -181,7 +181,8 @@ def read_sslv2_client_hello(raw: bytes) -> ClientHello:
     `raw` is the whole message with its 2-byte header. Cipher kinds of SSL 2.0 itself,
     whose first byte is not 0, are left out; the challenge is the random, padded on the left.
     """
-    reader = Reader(raw, "V2ClientHello", start=3)  # msg_length and msg_type
+    reader = Reader(raw, "V2ClientHello")
+    reader.take(3, "header")  # msg_length and msg_type
     version = reader.u16("version")
     at = reader.offset
     specs, session_id, challenge = (
@@ -286,9 +287,11 @@ def read_server_key_exchange(raw: bytes, version: int, key_exchange: str) -> Ser
         bits = int.from_bytes(prime, "big").bit_length()
         reader.vector(2, "dh_g")
         reader.vector(2, "dh_Ys")
-    elif key_exchange != "PSK":
-        return ServerKeyExchange(None, None, hint, reader.rest(), None, None)
+    elif hint is None:
+        return ServerKeyExchange(None, None, None, reader.rest(), None, None)
     params = raw[start : reader.offset]
+    if hint is not None:
+        reader.finish()
     if not reader.left:
         return ServerKeyExchange(group, bits, hint, params, None, None)
     scheme = reader.u16("algorithm") if version >= 0x0303 else None
