@@ -63,6 +63,11 @@ class CodePoint(IntEnum):
         return unnamed
 
     @classmethod
+    def knows(cls, value: int) -> bool:
+        """Whether a number has a name here, without making an object for one that has none."""
+        return value in cls._value2member_map_
+
+    @classmethod
     def spell(cls, value: int) -> str:
         """The label of a number, without making an object for one that has no name.
 

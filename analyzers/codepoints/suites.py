@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from analyzers.codepoints._base import GREASE_16
 from analyzers.codepoints.cipher_suites import CipherSuite
 from analyzers.codepoints.tls import ProtocolVersion
 
@@ -87,14 +86,16 @@ class SuiteFacts:
     """The cipher's block size in bytes; 1 where it has none."""
 
 
-@lru_cache(maxsize=512)
 def facts(suite: int) -> SuiteFacts | None:
     """What is known of a cipher suite; None for unknown, GREASE and signalling values."""
-    if suite in SIGNALLING or suite in GREASE_16 or not 0 <= suite <= 0xFFFF:
+    if not CipherSuite.knows(suite) or suite in SIGNALLING:
         return None
+    return _facts(suite)
+
+
+@lru_cache(maxsize=512)
+def _facts(suite: int) -> SuiteFacts:
     point = CipherSuite(suite)
-    if not point.is_known:
-        return None
     parts = _NAME.fullmatch(point.label)
     if parts is None or parts["rest"].endswith(("_MGM_L", "_MGM_S")):
         return _tls13(point.label.removeprefix("TLS_"))
