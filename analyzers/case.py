@@ -13,12 +13,14 @@ from analyzers.context import Context
 from analyzers.course import Flights, Sure
 from analyzers.endings import Ending
 from analyzers.events import AlertSeen, Direction, HandshakeSeen, ProtectedSeen
+from analyzers.offer import Offer
 from analyzers.outcome import Outcome
 from analyzers.stacks import HelloShape, ServerShape, Stack, recognise_client, recognise_server
 from analyzers.texts import Meaning, alert_meanings, silent_refuser
 from analyzers.transcript import CLIENT, SERVER, Transcript
 from analyzers.trust import ChainJudgement, judge_chain
 from analyzers.x509.certificate import Certificate
+from analyzers.x509.names import Name, read_distinguished_name
 
 CERTIFICATE_ALERTS = frozenset({42, 43, 44, 45, 46, 48, 111, 113, 114})
 """bad_certificate to certificate_unknown, unknown_ca, and the status alerts: RFC 8446
@@ -29,6 +31,10 @@ _CERTIFICATE_LEAST = 300
 """Bytes of a protected record from which on it can hold a Certificate message."""
 _AT_ONCE = 0.03
 """Seconds within which a departure answers the message before it."""
+MAX_CERTIFICATES = 64
+"""Certificates of one side that are read; a message has room for tens of thousands."""
+MAX_AUTHORITIES = 1000
+"""Names of a CertificateRequest that are read."""
 _LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost")
 
 
@@ -136,6 +142,14 @@ class Case:
             return self.sni or "localhost"
         return self.sni or self.context.server_name
 
+    # -- offers ----------------------------------------------------------------------
+
+    @cached_property
+    def offer(self) -> Offer | None:
+        """What the first ClientHello offers."""
+        hello = self.tr.client_hello
+        return Offer.of(hello) if hello is not None else None
+
     # -- stacks ----------------------------------------------------------------------
 
     @cached_property
@@ -181,15 +195,27 @@ class Case:
 
     @cached_property
     def server_chain(self) -> tuple[Certificate, ...] | None:
-        """The server's clear chain; None where it is not visible."""
-        chain = self.tr.certificates(SERVER)
-        return None if chain is None else tuple(read_certificate(der) for der in chain)
+        """The first `MAX_CERTIFICATES` of the server's clear chain; None where not visible."""
+        return self._read_chain(SERVER)
 
     @cached_property
     def client_chain(self) -> tuple[Certificate, ...] | None:
-        """The client's clear chain; () if it sent an empty one."""
-        chain = self.tr.certificates(CLIENT)
-        return None if chain is None else tuple(read_certificate(der) for der in chain)
+        """The same of the client's clear chain; () if it sent an empty one."""
+        return self._read_chain(CLIENT)
+
+    def _read_chain(self, direction: Direction) -> tuple[Certificate, ...] | None:
+        chain = self.tr.certificates(direction)
+        return None if chain is None else tuple(map(read_certificate, chain[:MAX_CERTIFICATES]))
+
+    @cached_property
+    def authorities(self) -> tuple[Name, ...]:
+        """The first `MAX_AUTHORITIES` CAs that the server's CertificateRequest names.
+
+        `EMPTY_NAME` stands for one that can't be read.
+        """
+        request = self.tr.certificate_request
+        ders = request.authorities[:MAX_AUTHORITIES] if request else ()
+        return tuple(map(read_distinguished_name, ders))
 
     @cached_property
     def server_judgement(self) -> ChainJudgement | None:
@@ -212,14 +238,13 @@ class Case:
         """What is wrong with the client's chain."""
         if not self.client_chain:
             return None
-        request = self.tr.certificate_request
         return judge_chain(
             self.client_chain,
             at=self.started,
             role="client",
             name=None,
             trust_anchors=None,
-            authorities=request.authorities if request else (),
+            authorities=self.authorities,
         )
 
     @cached_property

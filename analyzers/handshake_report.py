@@ -24,11 +24,10 @@ from analyzers.events import (
     ProtectedSeen,
 )
 from analyzers.messages import SERVER_HELLO, ServerHello, changed_fields
-from analyzers.printable import printable, printable_bytes
+from analyzers.printable import printable_bytes
 from analyzers.stacks import Stack
 from analyzers.transcript import SERVER
 from analyzers.x509.certificate import Certificate
-from analyzers.x509.names import read_distinguished_name
 
 
 def build_tls(case: Case) -> r.TlsReport | None:
@@ -292,8 +291,7 @@ def _request(case: Case) -> r.CertificateRequestReport | None:
     request = case.tr.certificate_request
     if request is None:
         return None
-    names = [read_distinguished_name(der) for der in request.authorities]
     return r.CertificateRequestReport(
         signature_algorithms=labels(SignatureScheme, request.signature_algorithms),
-        authorities=[printable(name.text) if name else "unreadable" for name in names],
+        authorities=[name.text if name else "unreadable" for name in case.authorities],
     )

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 
 from analyzers import report as r
-from analyzers.case import Case
+from analyzers.case import MAX_AUTHORITIES, MAX_CERTIFICATES, Case
 from analyzers.codepoints import HandshakeType, label
 from analyzers.community_id import community_id
 from analyzers.events import ClosedSeen, HandshakeSeen, How
@@ -133,6 +133,17 @@ def _warnings(case: Case) -> list[str]:
         ]
     if case.tr.gaps:
         found.append(f"{case.tr.gaps} holes in the capture")
+    for side in (SERVER, CLIENT):
+        sent = len(case.tr.certificates(side) or ())
+        if sent > MAX_CERTIFICATES:
+            found.append(
+                f"{side.sender}: {sent} certificates, of which {MAX_CERTIFICATES} were read"
+            )
+    request = case.tr.certificate_request
+    if request is not None and len(request.authorities) > MAX_AUTHORITIES:
+        found.append(
+            f"server: names {len(request.authorities)} CAs, of which {MAX_AUTHORITIES} were read"
+        )
     for chain in (case.server_chain, case.client_chain):
         found += [f"certificate: {fault}" for item in chain or () for fault in item.faults]
     return [printable(text) for text in found[:32]]

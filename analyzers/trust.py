@@ -27,7 +27,7 @@ from analyzers.x509.checks import (
 from analyzers.x509.defects import KINDS, Certainty, Defect, Passed, Role, describe
 from analyzers.x509.issuers import missing_issuer
 from analyzers.x509.matching import breach
-from analyzers.x509.names import Name, read_distinguished_name
+from analyzers.x509.names import Name
 from analyzers.x509.offer import OfferMatch, leaf_matches_offer
 from analyzers.x509.path import Link, PathBuilder, leaf_index
 
@@ -68,7 +68,7 @@ def judge_chain(
     role: Role,
     name: str | None = None,
     trust_anchors: tuple[bytes, ...] | None = None,
-    authorities: Sequence[bytes] = (),
+    authorities: Sequence[Name] = (),
     key_exchange: KeyExchange = "unknown",
     stapled: bool | None = None,
     clock_tolerance: float = 0.0,
@@ -81,7 +81,7 @@ def judge_chain(
         role: whose certificates these are.
         name: the host name or IP address that the client wanted; None: not checked.
         trust_anchors: DER of the CAs that the verifier trusts; None: not known.
-        authorities: DER names of CertificateRequest, for role "client".
+        authorities: the names in CertificateRequest, for role "client".
         key_exchange: what the handshake needs the leaf's key for.
         stapled: whether an OCSP answer came; None: nobody knows, or nobody asked.
         clock_tolerance: seconds by which the verifier's clock may differ.
@@ -98,7 +98,7 @@ def judge_chain(
         role=role,
         name=name if role == "server" else None,
         anchors=anchors,
-        authorities=[n for n in map(read_distinguished_name, authorities) if n],
+        authorities=[name for name in authorities if name],
         key_exchange=key_exchange,
         stapled=stapled,
         tolerance=clock_tolerance,

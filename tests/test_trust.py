@@ -21,6 +21,7 @@ from analyzers.trust import (
     leaf_matches_offer,
 )
 from analyzers.x509.defects import moment, span
+from analyzers.x509.names import read_distinguished_name
 from tests.certs import AT, DAY, NAME, Made, intermediate, key, make, name, root
 
 Role = Literal["server", "client"]
@@ -205,7 +206,7 @@ class TestAuthorities:
             self.DEVICE,
             role="client",
             anchors=None,
-            authorities=[ROOT.certificate.subject.public_bytes()],
+            authorities=[read_distinguished_name(ROOT.certificate.subject.public_bytes())],
         )
         assert judgement.defects == ()
         assert judgement.ruled_out("unknown-ca") is not None
@@ -215,7 +216,10 @@ class TestAuthorities:
             self.DEVICE,
             role="client",
             anchors=None,
-            authorities=[name("Other CA", "Other").public_bytes(), b"broken"],
+            authorities=[
+                read_distinguished_name(der)
+                for der in (name("Other CA", "Other").public_bytes(), b"broken")
+            ],
         )
         assert verdict(judgement) == ("unknown-ca", "issuer-not-trusted", 0, "likely")
 
@@ -229,7 +233,7 @@ class TestAuthorities:
             device,
             role="client",
             anchors=None,
-            authorities=[ROOT.certificate.subject.public_bytes()],
+            authorities=[read_distinguished_name(ROOT.certificate.subject.public_bytes())],
         )
         assert verdict(judgement)[0] == "missing-intermediate"
 
@@ -705,7 +709,10 @@ class TestNeverRaises:
             role=data.draw(st.sampled_from(["server", "client"])),
             name=data.draw(st.none() | st.text(max_size=30)),
             trust_anchors=anchors,
-            authorities=data.draw(st.lists(st.binary(max_size=20), max_size=2)),
+            authorities=[
+                read_distinguished_name(der)
+                for der in data.draw(st.lists(st.binary(max_size=20), max_size=2))
+            ],
         )
         assert len(judgement.signatures) == len(chain)
         for defect in judgement.defects:

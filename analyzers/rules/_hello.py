@@ -16,8 +16,7 @@ from analyzers.rules._words import (
 
 
 def offer_of(case: Case) -> Offer | None:
-    hello = case.tr.client_hello
-    return Offer.of(hello) if hello is not None else None
+    return case.offer
 
 
 def versions_evidence(case: Case, says: str) -> Iterator[Evidence]:
