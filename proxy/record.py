@@ -154,10 +154,13 @@ class Flow:
     def not_connected(self, why: Literal["refused", "timeout"], at: float) -> None:
         """Write a connection attempt that was reset, or not answered."""
         self._open = True
+        before = self._next[Direction.CLIENT_TO_SERVER]
         self._send(Direction.CLIENT_TO_SERVER, _SYN, at)
         if why == "refused":
             self._next[Direction.SERVER_TO_CLIENT] = 0
             self._send(Direction.SERVER_TO_CLIENT, _RST | _ACK, at)
+        # Called again, it is a repetition of the same SYN.
+        self._next[Direction.CLIENT_TO_SERVER] = before
 
     def _acknowledge(self, direction: Direction, at: float) -> None:
         self._send(direction, _ACK, at)

@@ -81,6 +81,8 @@ def vlan(kind: int) -> bytes:
 V4, V6 = ip4(TCP), ip6(TCP)
 PPP4 = b"\x00\x21" + V4
 IN_ETHERNET = ethernet(V4)
+ERSPAN_2 = b"\x10\x00\x88\xbe" + bytes(4) + b"\x10" + bytes(7)
+ERSPAN_3 = b"\x10\x00\x22\xeb" + bytes(4) + b"\x20" + bytes(11)
 EXTENSIONS = (
     bytes([60, 0]) + bytes(6)  # hop by hop
     + bytes([43, 1]) + bytes(14)  # destination options
@@ -128,8 +130,8 @@ FRAMES = {
     "gre with all fields": (101, ip4(b"\xb0\x00\x86\xdd" + bytes(12) + V6, protocol=47), KEY6),
     "gre bridged": (101, ip4(b"\x00\x00\x65\x58" + IN_ETHERNET, protocol=47), KEY4),
     "pptp": (101, ip4(b"\x30\x81\x88\x0b" + bytes(12) + b"\xff\x03" + PPP4, protocol=47), KEY4),
-    "erspan 2": (101, ip4(b"\x10\x00\x88\xbe" + bytes(12) + IN_ETHERNET, protocol=47), KEY4),
-    "erspan 3": (101, ip4(b"\x10\x00\x22\xeb" + bytes(16) + IN_ETHERNET, protocol=47), KEY4),
+    "erspan 2": (101, ip4(ERSPAN_2 + IN_ETHERNET, protocol=47), KEY4),
+    "erspan 3": (101, ip4(ERSPAN_3 + IN_ETHERNET, protocol=47), KEY4),
     "vxlan": (101, ip4(udp(b"\x08" + bytes(7) + IN_ETHERNET, 4789), protocol=17), KEY4),
     "geneve": (
         101,
