@@ -22,6 +22,8 @@ PADDING = 16
 """What JSSE adds to every TLS 1.3 record."""
 _TICKET = 60
 """Server data records from here on, before any client data, are session tickets."""
+_CROSSED = 120
+"""Even after client data, the server's first records from here on are session tickets."""
 _VERIFY_KEYS = {  # CertificateVerify: 4 header, 2 scheme, 2 length, signature
     72: "Ed25519",
     122: "Ed448",
@@ -202,6 +204,7 @@ class Tls13Reader:
         done = flights.client_finished
         rest = self.server[after_server:] + self.client[after_client:]
         rest.sort(key=lambda pair: pair[0])
+        crossed = self._crossed_tickets(rest)
         spoken = answered = False
         for index, event in rest:
             body = self._body(event)
@@ -211,7 +214,7 @@ class Tls13Reader:
             if event.direction is SERVER and not spoken and body >= _TICKET:
                 flights.tickets.append(index)
                 continue
-            if event.direction is SERVER and _is_ticket(body, flights, self):
+            if index in crossed or (event.direction is SERVER and _is_ticket(body, flights, self)):
                 flights.tickets.append(index)
                 continue
             spoken = spoken or event.direction is CLIENT
@@ -222,6 +225,28 @@ class Tls13Reader:
                 continue
             answered = answered or event.direction is SERVER
             flights.data.append((index, Data(event, max(0, body), max(0, body))))
+
+    def _crossed_tickets(self, rest: Sequence[tuple[int, ProtectedSeen]]) -> set[int]:
+        """Tickets that come after the client's first data, which it sent with its Finished.
+
+        The first record that answers a CONNECT is a CONNACK, far shorter than a ticket; so
+        long records before it are tickets, and two of the same length are in any case.
+        """
+        done = self.flights.client_finished
+        after = [
+            pair for pair in rest if done is not None and pair[0] > done and self._from_server(pair)
+        ]
+        bodies = [self._body(event) for _, event in after]
+        count = next((i for i, body in enumerate(bodies) if body < _CROSSED), len(bodies))
+        twins = count >= 2 and bodies[0] == bodies[1]
+        followed = count < len(bodies) and bodies[count] > 2
+        if not twins and not followed:
+            return set()
+        return {index for index, _ in after[: count if followed else 2]}
+
+    @staticmethod
+    def _from_server(pair: tuple[int, ProtectedSeen]) -> bool:
+        return pair[1].direction is SERVER
 
     def _before_finished(self, index: int, event: ProtectedSeen) -> None:
         """After one flight and before the client's Finished: an alert or an early ticket."""

@@ -123,6 +123,8 @@ def _judge(
     unreachable = transcript.not_connected
     if unreachable is not None:
         return _Judgement("failed", _UNREACHABLE.get(unreachable.why), "tcp")
+    if _port_check(transcript, ends):
+        return _Judgement("no_data")
     if not transcript.client_bytes and not transcript.server_bytes:
         return _without_data(transcript, ends)
     if transcript.plaintext(CLIENT) is not None and transcript.client_hello is None:
@@ -141,16 +143,21 @@ def _judge(
     )
 
 
+def _port_check(transcript: Transcript, ends: tuple[Ending, ...]) -> bool:
+    """Whether the client only looked in; what the server says to its FIN is a reaction."""
+    if transcript.client_bytes or not ends or not transcript.client_start:
+        return False
+    first = ends[0]
+    lasted = first.at - (transcript.opened_at if transcript.opened_at is not None else first.at)
+    return first.kind == "fin" and first.direction is CLIENT and lasted < PORT_CHECK
+
+
 def _without_data(transcript: Transcript, ends: tuple[Ending, ...]) -> _Judgement:
-    """Nothing was said. A short visit is a port check; who resets or hangs up is told."""
+    """Nothing was said: who resets or hangs up is told."""
     if not ends:
         waiting = any(close.how is How.TIMEOUT for close in transcript.closes)
         return _Judgement("no_data", "client" if waiting else None, "tcp" if waiting else None)
-    first = ends[0]
-    lasted = first.at - (transcript.opened_at if transcript.opened_at is not None else first.at)
-    if first.kind == "fin" and first.direction is CLIENT and lasted < PORT_CHECK:
-        return _Judgement("no_data")
-    return _Judgement("no_data", party(first.direction), "tcp")
+    return _Judgement("no_data", party(ends[0].direction), "tcp")
 
 
 def _not_tls(transcript: Transcript, ends: tuple[Ending, ...]) -> _Judgement:
