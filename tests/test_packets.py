@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -240,6 +241,11 @@ def test_a_fragment_that_the_capture_cut_is_counted() -> None:
         (101, ip4(udp(b"\x00" * 20, 4789), protocol=17), "UDP (IP protocol 17)"),
         (101, ip4(udp(b"\x40" * 20, 6081), protocol=17), "UDP (IP protocol 17)"),
         (101, ip4(udp(b"\x32\x01" + bytes(20), 2152), protocol=17), "UDP (IP protocol 17)"),
+        (
+            101,
+            ip4(udp(b"\x34\xff" + bytes(9) + b"\x85\0\0\0", 2152), protocol=17),
+            "UDP (IP protocol 17)",
+        ),
         (101, ip4(bytes(20), protocol=200), "IP protocol 200"),
         (9, b"\xc0\x21" + bytes(20), "PPP without IP (EtherType 0x880b)"),
         (0, b"\x07\0\0\0" + V4, "cut or malformed headers"),
@@ -256,11 +262,19 @@ def test_what_holds_no_tcp_is_counted_by_name(link: int, frame: bytes, name: str
     assert recorder.dissector.others == {name: 1}
 
 
-def test_endless_tunnels_are_not_followed() -> None:
+@pytest.mark.parametrize(
+    ("around", "link"),
+    [
+        (lambda packet: ip4(packet, protocol=4), 101),
+        (lambda frame: ethernet(frame, 0x6558), 1),
+        (lambda packet: ip4(b"\0\0\x08\0" + packet, protocol=47), 101),
+    ],
+)
+def test_endless_tunnels_are_not_followed(around: Callable[[bytes], bytes], link: int) -> None:
     packet = V4
     for _ in range(30):
-        packet = ip4(packet, protocol=4)
-    recorder = dissect(packet, link=101)
+        packet = around(packet)
+    recorder = dissect(packet, link=link)
     assert not recorder.segments
     assert recorder.dissector.others == {"cut or malformed headers": 1}
 

@@ -163,3 +163,48 @@ def test_writers_that_leave_the_wire_length_at_zero_are_believed() -> None:
         seen, warnings = read(bytes(data), step)
         assert [body for *_, body in seen] == [body for _, body in FRAMES]
         assert not warnings
+
+
+@pytest.mark.parametrize("step", [None, 1])
+def test_packets_swallowed_by_two_bogus_lengths_are_found_at_the_end(step: int | None) -> None:
+    data = bytearray(pcap(FRAMES))
+    at = 24 + 16 + 20 + 16 + 21
+    struct.pack_into("<II", data, at + 8, 200_000, 200_000)
+    seen, warnings = read(bytes(data), step)
+    assert [body for *_, body in seen] == [body for i, (_, body) in enumerate(FRAMES) if i != 2]
+    (warning,) = warnings
+    assert warning.startswith(f"a.pcap: at byte {at}: packet 3 claims a length of 200000 bytes, ")
+    assert warning.endswith("more than the file has; it was passed over")
+
+
+def test_a_first_packet_that_makes_no_sense_ends_the_reading_of_a_short_file() -> None:
+    data = bytearray(pcap(FRAMES[:2]))
+    struct.pack_into("<I", data, 24 + 8, 100_000)
+    seen, warnings = read(bytes(data))
+    assert not seen
+    assert "the first packet claims a length of 100000 bytes" in warnings[0]
+
+
+def test_what_only_looks_like_a_packet_is_not_taken_for_one() -> None:
+    """Behind a damage come a lone time stamp, a lying header, a cut header, then packets."""
+    seconds = 1_700_000_002
+    lone = struct.pack("<IIII", seconds, 2_000_000, 9, 9)  # more than a second's parts
+    lying = struct.pack("<IIII", seconds, 0, 9, 9) + bytes(200)  # nothing where it ends
+    damaged = struct.pack("<IIII", seconds, 0, 0xFFFF_0000, 60)
+    packets = pcap(FRAMES[3:])[24:]
+    for step in (None, 1, 100):
+        seen, _ = read(pcap(FRAMES[:2]) + damaged + lone + lying + packets, step)
+        assert [body for *_, body in seen] == [body for i, (_, body) in enumerate(FRAMES) if i != 2]
+        seen, warnings = read(pcap(FRAMES[:2]) + damaged + packets[:10], step)
+        assert len(seen) == 2
+        assert "nothing more that makes sense" in warnings[-1]
+
+
+def test_nothing_is_read_after_the_end() -> None:
+    seen: list[int] = []
+    reader = PcapReader("a.pcap", lambda *_: seen.append(1), [])
+    reader.feed(pcap(FRAMES))
+    reader.finish()
+    reader.feed(pcap(FRAMES)[24:])
+    reader.finish()
+    assert len(seen) == len(FRAMES)

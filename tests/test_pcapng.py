@@ -164,3 +164,27 @@ def test_an_unknown_byte_order_ends_the_reading() -> None:
     seen, warnings = read(plain() + bytes(bad) + plain())
     assert len(seen) == 5
     assert "unknown byte-order mark 01020304" in warnings[0]
+
+
+@pytest.mark.parametrize("step", [None, 1, 50])
+def test_what_only_looks_like_a_block_is_not_taken_for_one(step: int | None) -> None:
+    """Behind a damage come types with an odd length, another at the end, one too long."""
+    kind = struct.pack("<I", 6)
+    lying = kind + struct.pack("<I", 33) + kind + struct.pack("<I", 32) + bytes(40)
+    too_long = kind + struct.pack("<I", 6000)
+    damaged = struct.pack("<II", 6, 5)
+    seen, _ = read(plain() + damaged + lying + too_long + enhanced(BODIES[0], 0), step)
+    assert [body for *_, body in seen] == [*BODIES, BODIES[0]]
+    seen, warnings = read(plain() + damaged + bytes(40) + kind + b"ab", step)
+    assert len(seen) == 5
+    assert "nothing more that makes sense" in warnings[-1]
+
+
+def test_interface_options_that_are_not_read() -> None:
+    name = struct.pack("<HH4s", 2, 3, b"eth\0")
+    odd = struct.pack("<HH4s", 9, 2, b"\x09\x09\0\0")  # a resolution has one byte
+    end = struct.pack("<HHHHB3x", 0, 0, 9, 1, 9)  # nothing counts behind the end
+    data = section() + interface(options=name + odd + end) + enhanced(BODIES[0], START * 10**6)
+    seen, warnings = read(data)
+    assert seen[0][1] == START
+    assert not warnings

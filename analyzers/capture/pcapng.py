@@ -20,7 +20,7 @@ _OBSOLETE_PACKET = 2
 _SIMPLE_PACKET = 3
 _ENHANCED_PACKET = 6
 _OTHER_BLOCKS = (4, 5, 9, 10, 0x204, 0x208, 0xBAD, 0x40000BAD)
-_SHOWN_BLOCKS = frozenset((9, 0x204, 0x208, 0x216, 0x221, 0xBAD, 0x40000BAD))
+_SHOWN_BLOCKS = frozenset((9, 0x204, 0x216, 0x221, 0xBAD, 0x40000BAD))
 """Blocks that Wireshark shows as frames (journal, sysdig, custom), so that they count."""
 _MAX_BLOCK = 16 << 20
 _BYTE_ORDER_MAGIC = 0x1A2B3C4D
