@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import sys
-from collections import Counter, deque
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from analyzers.printable import printable
 from proxy.commands import options
-from proxy.limits import Limits, UsageError
-
-if TYPE_CHECKING:
-    from analyzers.offline import Reading
-    from analyzers.report import Report
-    from proxy.bundle import Case
+from proxy.limits import UsageError
 
 NO_CAUSE, CAUSE, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
-_FULL_MEMORY = 4096
-"""Ways to fail that are remembered, to show each in full once."""
 
 
 def read(
@@ -67,9 +59,16 @@ def read(
     anchors = options.read_trust_anchors(ca_file)
     options.check_bundle(bundle, redact)
 
+    from proxy.read import CaptureRun, ProgressLine
     from proxy.reading.sources import CannotRead, find_files, read_file
 
-    run = _Run(json=json, failures=failures, keep=bundle is not None)
+    run = CaptureRun(
+        json=json,
+        failures=failures,
+        keep=bundle is not None,
+        width=options.text_width(sys.stdout),
+        colour=options.use_colour(sys.stdout) and not json,
+    )
     problems: list[str] = []
     interrupted = False
     names: list[str] = []
@@ -79,7 +78,7 @@ def read(
         except CannotRead as error:
             raise UsageError(str(error)) from error
         for name in names:
-            line = _ProgressLine(name)
+            line = ProgressLine(name)
             try:
                 run.take(
                     read_file(
@@ -111,7 +110,7 @@ def read(
         return INTERRUPTED
     if problems:
         return WRONG_USE
-    return CAUSE if run.rules else NO_CAUSE
+    return CAUSE if run.tally.causes else NO_CAUSE
 
 
 def _address(text: str) -> str:
@@ -121,128 +120,3 @@ def _address(text: str) -> str:
         raise UsageError(
             f"--host {text!r} is not an IP address: a capture holds addresses, not names"
         ) from error
-
-
-class _ProgressLine:
-    """One line on the terminal that says how far a file has been read."""
-
-    def __init__(self, name: str) -> None:
-        self._name = printable(name)[-40:]
-        self._shown = 0
-
-    def show(self, read: int, total: int | None) -> None:
-        """Take the bytes read and those there are, as they lie on disk."""
-        share = f"{read * 100 // total} %" if total else f"{read / 1e6:.0f} MB"
-        text = f"reading {self._name}: {share}"
-        print(f"\r{text:{self._shown}}", end="", file=sys.stderr, flush=True)
-        self._shown = len(text)
-
-    def clear(self) -> None:
-        """Wipe the line, so that something else can be printed there."""
-        if self._shown:
-            print(f"\r{'':{self._shown}}\r", end="", file=sys.stderr, flush=True)
-            self._shown = 0
-
-
-class _Run:
-    """What was explained so far, over all files."""
-
-    def __init__(self, *, json: bool, failures: bool, keep: bool) -> None:
-        self.rules: Counter[str] = Counter()
-        self.bugs: list[str] = []
-        """What is wrong with us."""
-        self.kept: deque[Case] = deque(maxlen=Limits().bundled if keep else 0)
-        self._statuses: Counter[str] = Counter()
-        self._seen: dict[tuple[object, ...], int] = {}
-        self._warnings: list[str] = []
-        self._number = 0
-        self._json = json
-        self._failures = failures
-        self._colour = options.use_colour(sys.stdout)
-        self._width = options.text_width(sys.stdout)
-
-    def take(self, connections: Reading, line: _ProgressLine) -> None:
-        """Explain and show one file's connections as they come.
-
-        Raises:
-            CannotRead: the file cannot be read any further.
-        """
-        from analyzers.diagnose import explain
-        from proxy.bundle import Case
-
-        try:
-            for transcript, context in connections:
-                self._number += 1
-                try:
-                    report = explain(transcript, context)
-                except Exception as error:
-                    # One connection that we fail on must not hide the others.
-                    self.bugs.append(
-                        f"connection {self._number} of {context.name} (stream {context.stream}) "
-                        f"could not be explained, a bug: {type(error).__name__}: {error}"
-                    )
-                    continue
-                self._statuses[report.outcome.status] += 1
-                if report.verdict is not None:
-                    self.rules[report.verdict.rule] += 1
-                    self.kept.append(Case(transcript, context, report))
-                elif self._failures:
-                    continue
-                line.clear()
-                self._show(report)
-        finally:
-            self._warnings += connections.summary.warnings
-
-    def _show(self, report: Report) -> None:
-        if self._json:
-            from analyzers.render.json import render_json
-
-            # Flushed, because a capture may come from a pipe and be read by one, live.
-            print(render_json(report, terminal=sys.stdout.isatty()), flush=True)
-            return
-        from analyzers.render.text import render_text
-
-        text = render_text(report, width=self._width, colour=self._colour, number=self._number)
-        first = self._first_like(report)
-        if first is not None:
-            # A client that tries again and again fails in the same way each time.
-            head = text.splitlines()[0]
-            assert report.verdict is not None
-            print(
-                f"{head}\n    the same as connection {first}: {report.verdict.rule}\n", flush=True
-            )
-        else:
-            print(text, flush=True)
-
-    def _first_like(self, report: Report) -> int | None:
-        """The number of an earlier connection between the same two that failed the same."""
-        if report.verdict is None:
-            return None
-        key = (
-            report.client.address,
-            report.server.address,
-            report.server.port,
-            report.verdict,
-            report.outcome,
-            tuple(finding.rule for finding in report.findings),
-            report.tls.client_hello.ja3 if report.tls and report.tls.client_hello else None,
-        )
-        if key in self._seen:
-            return self._seen[key]
-        if len(self._seen) < _FULL_MEMORY:
-            self._seen[key] = self._number
-        return None
-
-    def summary(self, files: int, *, interrupted: bool) -> None:
-        """Say what was read, on stdout for people and on stderr beside JSON."""
-        for warning in self._warnings:
-            print(f"tlswhy: warning: {printable(warning)}", file=sys.stderr)
-        total = sum(self._statuses.values())
-        words = {"not_tls": "not TLS", "no_data": "without data"}
-        parts = [f"{count} {words.get(name, name)}" for name, count in self._statuses.most_common()]
-        head = f"{total} connection{'' if total == 1 else 's'}"
-        head += f" in {files} files" if files > 1 else ""
-        head += ": " + ", ".join(parts) if parts else ""
-        head += " (interrupted: the rest was not read)" if interrupted else ""
-        lines = [head] + [f"  {count:>5} {rule}" for rule, count in self.rules.most_common()]
-        print("\n".join(lines), file=sys.stderr if self._json else sys.stdout)
