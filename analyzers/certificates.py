@@ -20,11 +20,17 @@ from analyzers.x509.certificate import Certificate, parse_certificate
 INTERNED_CERTIFICATES = 512
 """How many certificates are kept parsed: a fleet of clients meets few different ones."""
 INTERNED_VERIFICATIONS = 1024
-MAX_INTERNED_BYTES = 65_536
-"""Larger certificates are parsed each time rather than kept."""
+MAX_INTERNED_BYTES = 8192
+"""Larger certificates are parsed each time rather than kept: parsed, one takes up to 20
+times its bytes."""
 MAX_RSA_BITS = 16_384
 """Larger keys are not used: one check of a stranger's key must not cost seconds."""
+MAX_RSA_WORK = 17 * MAX_RSA_BITS**2
+"""Exponent bits times the square of the modulus bits: the usual exponent, 65537, with the
+largest modulus (3 ms). A longer exponent is used with a smaller modulus only."""
 MAX_EXPONENT_BITS = 64
+MAX_KEY_BYTES = 4096
+"""Other keys (DSA parameters, curves) that are larger are not used."""
 
 _TLS12 = 0x0303
 _TLS10 = 0x0301
@@ -81,6 +87,8 @@ def signature_valid(certificate: Certificate, issuer: Certificate) -> bool | Non
     not fit the key, or differs between the signed part and the certificate (RFC 5280
     section 4.1.1.2); None for algorithms and keys that can't be used here.
     """
+    if max(len(certificate.der), len(issuer.der)) > MAX_INTERNED_BYTES:
+        return _signed_by(certificate, issuer.key)
     return _signature_valid(certificate, issuer)
 
 
@@ -273,10 +281,13 @@ def _public(key: PublicKey) -> Any:
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 
     if key.modulus is not None and key.exponent is not None:
-        if key.modulus.bit_length() > MAX_RSA_BITS or key.exponent.bit_length() > MAX_EXPONENT_BITS:
+        bits, exponent_bits = key.modulus.bit_length(), key.exponent.bit_length()
+        if bits > MAX_RSA_BITS or exponent_bits > MAX_EXPONENT_BITS:
             raise ValueError("key too large")
+        if bits * bits * exponent_bits > MAX_RSA_WORK:
+            raise ValueError("key too costly")
         # From the numbers: the library refuses some encodings that peers accept.
         return RSAPublicNumbers(key.exponent, key.modulus).public_key()
-    if len(key.der) > MAX_RSA_BITS:
+    if len(key.der) > MAX_KEY_BYTES:
         raise ValueError("key too large")
     return load_der_public_key(key.der)

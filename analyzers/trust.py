@@ -24,9 +24,9 @@ from analyzers.x509.checks import (
     check_name,
     check_purpose,
 )
+from analyzers.x509.constraints import Sieve
 from analyzers.x509.defects import KINDS, Certainty, Defect, Passed, Role, describe
 from analyzers.x509.issuers import missing_issuer
-from analyzers.x509.matching import breach
 from analyzers.x509.names import Name
 from analyzers.x509.offer import OfferMatch, leaf_matches_offer
 from analyzers.x509.path import Link, PathBuilder, leaf_index
@@ -345,10 +345,11 @@ class _Judge:
             constraints = link.certificate.extensions.name_constraints
             if constraints is None or not depth:
                 continue
+            sieve = Sieve(constraints)
             for lower in self._path[:depth]:
                 if lower is not self._path[0] and lower.certificate.self_issued:
                     continue
-                broken = breach(constraints, lower.certificate)
+                broken = sieve.breach(lower.certificate)
                 if broken:
                     yield self._defect(
                         "name-constraints",

@@ -526,6 +526,14 @@ class TestIssuers:
             (["O=Other"], [], ["x"], True),
             (["@example.com"], [], ["EMAIL:a@example.com"], False),
             (["@example.com"], [], ["EMAIL:a@b.example.com"], True),
+            (["@.example.com"], [], ["EMAIL:a@b.example.com"], False),
+            (["@.example.com"], [], ["EMAIL:a@example.com"], True),
+            (["@.example.com", "@a@example.com"], [], ["EMAIL:A@Example.com"], False),
+            (["2001:db8::/32"], [], ["2001:db8:1::1"], False),
+            (["192.0.2.0/24", "198.51.100.0/25"], [], ["198.51.100.200"], True),
+            ([], ["192.0.2.0/24", "0.0.0.0/0"], ["198.51.100.200"], True),
+            (["example.com", "example.org"], [], ["EXAMPLE.org."], False),
+            (["O=Other", "O=Test"], [], ["x"], False),
         ],
     )
     def test_name_constraints(

@@ -35,10 +35,9 @@ def render_json(report: Report, *, terminal: bool = False) -> str:
 def _escaped(text: str) -> str:
     if text.isascii() and "\x7f" not in text:
         return text
-    return "".join(
-        character if printable(character) == character else json.dumps(character)[1:-1]
-        for character in text.replace("\x7f", "\\u007f")
-    )
+    hidden = {ord(c): json.dumps(c)[1:-1] for c in set(text) if printable(c) != c}
+    # DEL is ASCII, which json.dumps leaves as it is.
+    return text.translate(hidden | {0x7F: "\\u007f"})
 
 
 def _without_surrogates(value: Any) -> Any:

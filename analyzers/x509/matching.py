@@ -1,4 +1,4 @@
-"""Is this name in that certificate? RFC 9525 names and RFC 5280 name constraints."""
+"""Is this name in that certificate? As RFC 9525 compares them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from analyzers.printable import printable
 from analyzers.x509.certificate import Certificate
-from analyzers.x509.extensions import NameConstraints
-from analyzers.x509.names import GeneralName, Name
+from analyzers.x509.constraints import plain_host
+from analyzers.x509.names import GeneralName
 
 MAX_NAMES_SHOWN = 5
 
@@ -37,7 +37,7 @@ def match_name(certificate: Certificate, name: str) -> NameMatch:
     names = [n.value for n in certificate.alternative_names if n.kind == "DNS"]
     near = ""
     for entry in names:
-        verdict = _match_host(to_ascii(entry), wanted)
+        verdict = _match_host(plain_host(entry), wanted)
         if verdict == "matched":
             detail = f"the name {printable(name)} is in the certificate (DNS:{printable(entry)})"
             return NameMatch(True, "matched", detail)
@@ -61,7 +61,7 @@ def _mismatch(certificate: Certificate, name: str, wanted: str, near: str) -> Na
         return NameMatch(False, near, detail)
     common = certificate.subject_name.common_name
     if not _identities(certificate):
-        if common and _match_host(to_ascii(common), wanted) == "matched":
+        if common and _match_host(plain_host(common), wanted) == "matched":
             detail = f"the name {shown} is only the common name (CN), not in a subjectAltName"
             return NameMatch(False, "cn-only", detail)
         what = f"its common name is {printable(common)}" if common else "it names no host at all"
@@ -150,63 +150,3 @@ def _address(name: str) -> IPv4Address | IPv6Address | None:
         return ip_address(name.strip().removeprefix("[").removesuffix("]"))
     except ValueError:
         return None
-
-
-def breach(constraints: NameConstraints, certificate: Certificate) -> str | None:
-    """The first name of `certificate` that the constraints forbid, as a clause; None: none.
-
-    DNS, IP, e-mail and directory names are compared (RFC 5280 section 4.2.1.10).
-    """
-    for name in _subject_names(certificate):
-        for base in constraints.excluded:
-            if base.kind == name.kind and _within(name, base):
-                return f"{name.text} lies in the excluded {base.text}"
-        bases = [base for base in constraints.permitted if base.kind == name.kind]
-        if bases and not any(_within(name, base) for base in bases):
-            shown = ", ".join(base.text for base in bases[:MAX_NAMES_SHOWN])
-            return f"{name.text} lies outside of the permitted {shown}"
-    return None
-
-
-def _subject_names(certificate: Certificate) -> list[GeneralName]:
-    names = list(certificate.alternative_names)
-    subject = certificate.subject_name
-    if subject:
-        names.append(GeneralName("DIRNAME", subject.text, name=subject))
-    names += [GeneralName("EMAIL", text) for text in subject.values("emailAddress")]
-    return names
-
-
-def _within(name: GeneralName, base: GeneralName) -> bool:
-    if name.kind == "DNS":
-        return _domain_within(to_ascii(name.value), to_ascii(base.value))
-    if name.kind == "IP":
-        return _address_within(name.packed, base.packed)
-    if name.kind == "EMAIL":
-        return _mailbox_within(name.value.lower(), base.value.lower())
-    if name.kind == "DIRNAME" and name.name is not None and base.name is not None:
-        return _directory_within(name.name, base.name)
-    return False
-
-
-def _domain_within(name: str, base: str) -> bool:
-    base = base.removeprefix(".")
-    return not base or name == base or name.endswith("." + base)
-
-
-def _address_within(address: bytes, base: bytes) -> bool:
-    half = len(base) // 2
-    if len(address) != half:
-        return False
-    return all(a & m == b & m for a, b, m in zip(address, base[:half], base[half:], strict=True))
-
-
-def _mailbox_within(mailbox: str, base: str) -> bool:
-    if "@" in base:
-        return mailbox == base
-    host = mailbox.rpartition("@")[2]
-    return host.endswith(base) if base.startswith(".") else host == base
-
-
-def _directory_within(name: Name, base: Name) -> bool:
-    return name.folded[: len(base.folded)] == base.folded

@@ -9,6 +9,9 @@ from analyzers.x509.certificate import Certificate
 
 MAX_TRIED = 4
 """Signatures tried a link, where several CAs have the same name."""
+MAX_VERIFIED = 40
+"""Signatures checked in all: a chain of sixteen needs thirty if it is odd; a hostile one
+could ask for hundreds. What is not checked counts as not known."""
 
 Verify = Callable[[Certificate, Certificate], bool | None]
 """Does the key of the second verify the signature on the first?"""
@@ -43,7 +46,16 @@ class PathBuilder:
     ) -> None:
         self._chain = chain
         self._anchors = anchors
-        self._verify = verify
+        self._check = verify
+        self._checked: dict[tuple[Certificate, Certificate], bool | None] = {}
+
+    def _verify(self, certificate: Certificate, issuer: Certificate) -> bool | None:
+        pair = certificate, issuer
+        if pair not in self._checked:
+            if len(self._checked) >= MAX_VERIFIED:
+                return None
+            self._checked[pair] = self._check(certificate, issuer)
+        return self._checked[pair]
 
     def path(self, first: int) -> tuple[Link, ...]:
         """The links from certificate `first` as far as an issuer of that name is at hand."""
