@@ -4,9 +4,8 @@ The live relay and the capture reader tell the same four things: bytes, holes, b
 passed unseen, endings. Nothing here raises on input: what breaks the protocol becomes
 a `FaultSeen` event, what exceeds a cap a `StoppedSeen` event.
 
-Memory: a direction holds at most one record (18 kB) and one handshake message in
-progress (1 MB); messages are kept up to `MAX_HANDSHAKE_BYTES` in all, events as
-`analyzers.ledger` says.
+Memory: a direction holds at most one record (18 kB) and one handshake message in progress
+(1 MB); messages are kept up to `MAX_HANDSHAKE_BYTES` in all, events as `Ledger` says.
 """
 
 from __future__ import annotations
@@ -57,6 +56,10 @@ from analyzers.transcript import CLIENT, SERVER, Transcript
 
 MAX_HANDSHAKE_BYTES = 2 << 20
 """Handshake bytes kept for a connection, both directions together."""
+MAX_HELLOS = 8
+"""Hellos read of a connection: a retried handshake has four. Parsed, one is 20 times as big."""
+MAX_OPENINGS = 4
+"""Headers passed over before TLS begins: one PROXY header a load balancer in a row."""
 _SSL_2_0 = 0x0002
 _SENDERS = {
     CLIENT_HELLO: CLIENT,
@@ -89,6 +92,8 @@ class Connection:
         }
         self._ledger = Ledger()
         self._kept = 0
+        self._hellos = 0
+        self._openings = 0
         self._version: int | None = None
         self._suite = 0
         self._retry = False
@@ -250,6 +255,10 @@ class Connection:
                 return b""
             del lane.prefix[: found.consumed]
             lane.records.offset += found.consumed
+            self._openings += 1
+            if self._openings == MAX_OPENINGS:
+                lane.prefix.clear()
+                self.stop(f"{MAX_OPENINGS} headers before TLS began", now.at)
         return b""
 
     def _sslv2(self, lane: Lane, raw: bytes, now: Arrival) -> None:
@@ -391,6 +400,10 @@ class Connection:
         self._kept += len(message.raw)
         if self._kept > MAX_HANDSHAKE_BYTES:
             self.stop(f"more than {MAX_HANDSHAKE_BYTES} handshake bytes", now.at)
+            return
+        self._hellos += message.type in (CLIENT_HELLO, SERVER_HELLO)
+        if self._hellos > MAX_HELLOS:
+            self.stop(f"more than {MAX_HELLOS} hellos", now.at)
             return
         body: object = None
         fault: ParseError | None = None
