@@ -116,6 +116,11 @@ class Case:
             return None
         return end
 
+    @property
+    def left_after_handshake(self) -> Ending | None:
+        """The first ending, if the handshake was over by then."""
+        return self.ending if self.phase == "after_handshake" else None
+
     # -- names -----------------------------------------------------------------------
 
     @cached_property

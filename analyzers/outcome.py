@@ -181,7 +181,7 @@ def _phase(transcript: Transcript, flights: Flights, ends: tuple[Ending, ...]) -
         return "tcp"
     if transcript.server_hello is None:
         return "before_server_hello"
-    if flights.second_flight is None:
+    if flights.second_flight is None or (ends and ends[0].index < flights.second_flight):
         return "server_flight"
     asked: Phase = "client_certificate" if flights.requested else "finished"
     if flights.client_finished is None:

@@ -171,7 +171,7 @@ def idle_closed(case: Case) -> Iterator[Finding]:
     References:
         MQTT 3.1.1 section 3.1 (https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html)
     """
-    application, end = case.outcome.application, case.ending
+    application, end = case.outcome.application, case.left_after_handshake
     if application.course != "closed_unused" or application.ended_by is not SERVER or end is None:
         return
     if case.client_refused is not None:
@@ -203,7 +203,7 @@ def client_closed_unused(case: Case) -> Iterator[Finding]:
     References:
         RFC 8446 section 6.1 (https://www.rfc-editor.org/rfc/rfc8446#section-6.1)
     """
-    application, end = case.outcome.application, case.ending
+    application, end = case.outcome.application, case.left_after_handshake
     if application.course != "closed_unused" or application.ended_by is not CLIENT or end is None:
         return
     refusal = case.server_refused
