@@ -15,7 +15,7 @@ from proxy import cli
 from proxy.hints import client_hints
 from proxy.limits import Limits
 from proxy.tap import Endpoint
-from tests.test_cli import COMMANDS, tlswhy
+from tests.test_cli import COMMANDS, inside
 from tests.tools.refresh_readme import README, ROOT, outputs, run
 
 TEXT = README.read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ def shown_commands() -> Iterator[str]:
     for block in re.findall(r"```(?:sh|bat)\n(.*?)```", TEXT, re.DOTALL):
         yield from block.splitlines()
     for command in ["", *COMMANDS]:
-        examples = tlswhy(*command.split(), "--help").stdout.partition("Example")[2]
+        examples = inside(*command.split(), "--help")[1].partition("Example")[2]
         yield from examples.splitlines()
 
 

@@ -21,8 +21,8 @@ from proxy.run import exit_code, fill_in
 CONNECT = """
 import socket, sys
 with socket.create_connection((sys.argv[1], int(sys.argv[2]))) as s:
-    s.sendall(bytes.fromhex(sys.argv[3]))
     try:
+        s.sendall(bytes.fromhex(sys.argv[3]))
         s.recv(100)
     except OSError:
         pass
