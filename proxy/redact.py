@@ -43,6 +43,8 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _IPV4 = ipaddress.ip_network("192.0.2.0/24")  # RFC 5737: for documentation
 _IPV6 = ipaddress.ip_network("2001:db8::/32")  # RFC 3849
 
+_TELLING = frozenset({"path", "line", "status_line", "message", "source", "destination"})
+"""Details of a plaintext protocol that hold what a stranger wrote."""
 _STRINGS = frozenset({0x0C, 0x12, 0x13, 0x14, 0x16, 0x1A, 0x1B})
 """DER's string types of one byte a character: UTF8String to GeneralString."""
 _GENERAL_NAMES = frozenset({0x81, 0x82, 0x86})
@@ -179,9 +181,14 @@ class Redactor:
             elif isinstance(event, FaultSeen):
                 self.runs(event.raw)
             elif isinstance(event, PlaintextSeen):
-                for value in event.detail.values():
-                    if isinstance(value, str):
-                        self.text(value.encode())
+                for key in _TELLING.intersection(event.detail):
+                    self._detail(str(event.detail[key]))
+
+    def _detail(self, value: str) -> None:
+        try:
+            self.address(value)
+        except ValueError:
+            self.text(value.encode())
 
     def report(self, report: Report) -> Report:
         """The report with everything learned so far replaced, verdict and findings kept."""

@@ -199,3 +199,71 @@ def test_a_capture_s_path_goes() -> None:
         source=shape.Source(kind="capture", name="/home/alice/acme.pcap", stream=0, first_frame=1)
     )
     assert Redactor().report(report).source.name == "capture"
+
+
+def test_wide_strings_of_a_certificate_lose_their_names_too() -> None:
+    redactor = Redactor()
+    wide = "Acme Wídgets".encode("utf-16-be")
+    changed = redactor.der(bytes((0x1E, len(wide))) + wide)
+    assert len(changed) == len(wide) + 2
+    text = changed[2:].decode("utf-16-be")
+    assert not re.search("acme|w.dgets", text, re.IGNORECASE)
+    assert text.split(" ")[0] == redactor.text(b"Acme").decode()
+
+
+def test_an_identity_of_a_pre_shared_key_is_a_name() -> None:
+    identity = b"acme-sensor-12"
+    ticket = (len(identity) + 6).to_bytes(2, "big") + len(identity).to_bytes(2, "big") + identity
+    offer = wire.extension(41, ticket + bytes(4) + b"\x00\x21\x20" + bytes(32))
+    seen = observe([Payload(CLIENT, AT, wire.client_hello([0x1301], [offer]))])
+    told = bytes_of(replay(seen, Redactor().message), CLIENT)
+    assert len(told) == len(bytes_of(replay(seen), CLIENT))
+    assert not TELLING.search(told)
+
+
+def test_a_psk_identity_and_hint_of_tls_1_2_are_names() -> None:
+    hello = wire.client_hello([0x00A8], [])  # TLS_PSK_WITH_AES_128_GCM_SHA256
+    hint, identity = b"acme-hint", b"acme-sensor"
+    told = [
+        Payload(CLIENT, AT, hello),
+        Payload(SERVER, AT, wire.server_hello(suite=0x00A8)),
+        Payload(SERVER, AT, wire.handshake(12, wire.vector(2, hint))),
+        Payload(CLIENT, AT, wire.handshake(16, wire.vector(2, identity))),
+    ]
+    seen = observe(told)
+    for direction, name in ((CLIENT, identity), (SERVER, hint)):
+        assert name in bytes_of(replay(seen), direction)
+        assert not TELLING.search(bytes_of(replay(seen, Redactor().message), direction))
+
+
+def test_a_stapled_answer_loses_its_names() -> None:
+    name = b"Acme OCSP"
+    response = bytes((0x30, len(name) + 2, 0x0C, len(name))) + name
+    status = wire.handshake(22, b"\x01" + wire.vector(3, response))
+    told = [
+        Payload(CLIENT, AT, wire.client_hello([0xC02F], [])),
+        Payload(SERVER, AT, wire.server_hello() + status),
+    ]
+    changed = bytes_of(replay(observe(told), Redactor().message), SERVER)
+    assert not TELLING.search(changed)
+    assert changed[:-12] == (wire.server_hello() + status)[:-12]
+
+
+@pytest.mark.parametrize(
+    ("sent", "says"),
+    [
+        (b"220 mail.acme.com ESMTP ready\r\n", "220 mail.acme.com ESMTP ready"),
+        (b"HTTP/1.1 400 Acme says no\r\n\r\n", "HTTP/1.1 400 Acme says no"),
+        (b"PROXY TCP4 203.0.113.77 10.1.1.1 1 2\r\n", "203.0.113.77 port 1"),
+    ],
+)
+def test_what_a_plaintext_protocol_named_is_replaced_in_the_report(sent: bytes, says: str) -> None:
+    direction = CLIENT if sent.startswith(b"PROXY") else SERVER
+    seen = observe([Payload(direction, AT, sent), End(direction, AT, How.FIN)])
+    redactor = Redactor()
+    redactor.learn(seen, context(server_name=None))
+    report = samples.report(findings=[finding(f"It was {says}, not CONNECT.")])
+    changed = redactor.report(report).findings[0].explanation
+    assert not re.search(r"acme|203\.0\.113\.77", changed, re.IGNORECASE)
+    assert changed.startswith("It was ")
+    assert changed.endswith(", not CONNECT.")
