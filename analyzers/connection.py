@@ -111,7 +111,8 @@ class Connection:
     def transcript(self) -> Transcript:
         """All that was seen so far, frozen."""
         client, server = self._lanes[CLIENT], self._lanes[SERVER]
-        pending = {lane.direction: lane.pending() for lane in (client, server)}
+        reading = () if self._stopped else (client, server)
+        pending = {lane.direction: lane.pending() for lane in reading}
         return Transcript(
             events=self._ledger.events,
             opened_at=self._opened_at,

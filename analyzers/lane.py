@@ -104,7 +104,9 @@ class Lane:
         return fragment[0] not in _CLEAR_TYPES or length > MAX_MESSAGE
 
     def pending(self) -> Pending | None:
-        """What has begun and not ended."""
+        """What has begun and not ended; nothing where reading has ended."""
+        if self.dead:
+            return None
         partial = self.records.partial
         kind, length, had, offset = self.handshake.pending
         if partial is None and not had:

@@ -220,3 +220,12 @@ def test_a_stop_in_the_middle_of_a_chunk_reads_no_further() -> None:
     seen = connection.transcript
     assert clear(seen) == [1, 11, 11]
     assert list(names(seen))[-1] == "StoppedSeen"
+
+
+def test_nothing_is_pending_where_reading_has_ended() -> None:
+    too_long = record(HANDSHAKE, b"\x0b\xff\xff\xff")
+    assert watch((CLIENT, HELLO), (SERVER, ANSWER + too_long + DONE[:7])).pending == {}
+    connection = tell(Connection(), [(CLIENT, HELLO[:20])])
+    assert connection.transcript.pending
+    connection.stop("the caller said so", AT)
+    assert connection.transcript.pending == {}
