@@ -50,7 +50,7 @@ def test_nobody_said_what_the_client_trusts() -> None:
 
 def test_damaged_pem(tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
-    path.write_bytes(b"-----BEGIN CERTIFICATE-----\nMIIB=\n-----END CERTIFICATE-----\n")
+    path.write_bytes(b"-----BEGIN CERTIFICATE-----\nMIIBx\n-----END CERTIFICATE-----\n")
     with pytest.raises(UsageError, match="damaged"):
         read_trust_anchors(path)
 
