@@ -14,6 +14,7 @@ from typing import Literal
 from analyzers.course import Data, Flights, Sure
 from analyzers.endings import Ending
 from analyzers.events import Direction, How
+from analyzers.stacks import HelloShape, recognise_client
 from analyzers.transcript import CLIENT, SERVER
 
 Course = Literal[
@@ -40,6 +41,9 @@ PATIENCE = 1.0
 """Seconds a client waits at least before leaving counts as waiting in vain."""
 KEEPALIVE_LEAST = 1.5
 """MQTT 3.1.2.10: a broker hangs up after one and a half keep-alive times, of 1 s or more."""
+_BY_RETURN = 0.1
+"""Seconds within which a client leaves that does so because of the answer."""
+_PARTING_ALERTS = {"go": 1, "node": 1, "jsse": 2}
 _CROSSING = 0.25
 """Data this shortly before an ending may have crossed it on the way."""
 
@@ -67,7 +71,9 @@ def read_application(flights: Flights, ends: tuple[Ending, ...]) -> Application:
         return Application("none")
     after = tuple(end for end in ends if end.index > (flights.client_finished or 0))
     first = after[0] if after else None
-    client = [(i, d) for i, d in flights.data if d.direction is CLIENT]
+    # What a side says to an ending is a reaction.
+    until = first.index if first is not None else len(flights.transcript.events)
+    client = [(i, d) for i, d in flights.data if d.direction is CLIENT and i < until]
     websocket = _websocket(flights, client)
     if not client:
         return _without_data(flights, first)
@@ -168,11 +174,30 @@ def _refused(flights: Flights, place: int, answer: Data, first: Ending) -> bool:
         return False
     if first.direction is SERVER:
         return True
-    # A client that leaves without a DISCONNECT as soon as it has read the answer. In
-    # TLS 1.3 its last two bytes may be that DISCONNECT.
-    return waited < 0.1 and (
-        first.kind == "fin" or (first.kind != "rst" and not flights.transcript.tls13)
-    )
+    # A client that leaves without a DISCONNECT as soon as it has read the answer.
+    if waited >= _BY_RETURN or first.kind == "rst":
+        return False
+    tls13 = flights.transcript.tls13
+    return not tls13 or _farewells(flights, first) <= _parting_alerts(flights)
+
+
+def _farewells(flights: Flights, first: Ending) -> int:
+    """How many records of two bytes the client ends with: alerts, or a DISCONNECT and alerts."""
+    places = [index for index, event, _ in flights.hidden_alerts if event.direction is CLIENT]
+    return sum(1 for index in places if index >= first.index)
+
+
+def _parting_alerts(flights: Flights) -> int:
+    """How many alerts a client of this stack ends a TLS 1.3 connection with.
+
+    Go's Conn.Close and Node's end send close_notify, JSSE user_canceled before it; OpenSSL
+    sends nothing unless its program asks for it.
+    """
+    hello, event = flights.transcript.client_hello, flights.transcript.client_hello_event
+    if hello is None or event is None:
+        return 0
+    stack = recognise_client(HelloShape.of(hello, event.record_version))
+    return _PARTING_ALERTS.get(stack.family, 0) if stack is not None else 0
 
 
 def _ending(

@@ -11,17 +11,18 @@ from collections.abc import Sequence
 from analyzers.codepoints.suites import facts, hash_length
 from analyzers.course import Data, Flights, Sent, Sure
 from analyzers.events import (
-    Event,
     HandshakeSeen,
     ProtectedSeen,
 )
 from analyzers.records import APPLICATION_DATA
-from analyzers.transcript import CLIENT, SERVER, Transcript
+from analyzers.transcript import CLIENT, SERVER
 
 PADDING = 16
 """What JSSE adds to every TLS 1.3 record."""
 _TICKET = 60
 """Server data records from here on, before any client data, are session tickets."""
+_TOGETHER = 0.25
+"""Seconds within which a side's last alerts follow each other."""
 _CROSSED = 120
 """Even after client data, the server's first records from here on are session tickets."""
 _VERIFY_KEYS = {  # CertificateVerify: 4 header, 2 scheme, 2 length, signature
@@ -217,12 +218,12 @@ class Tls13Reader:
             if index in crossed or (event.direction is SERVER and _is_ticket(body, flights, self)):
                 flights.tickets.append(index)
                 continue
-            spoken = spoken or event.direction is CLIENT
-            # A broker has nothing of two bytes to say before its CONNACK.
-            early = event.direction is SERVER and not answered
-            if body == 2 and (early or _ends_soon(flights.transcript, index)):
+            # Nobody has two bytes to say before CONNECT and CONNACK.
+            early = not (answered if event.direction is SERVER else spoken)
+            if body == 2 and (early or _ends_soon(flights, index)):
                 flights.hidden_alerts.append((index, event, "likely"))
                 continue
+            spoken = spoken or event.direction is CLIENT
             answered = answered or event.direction is SERVER
             flights.data.append((index, Data(event, max(0, body), max(0, body))))
 
@@ -265,17 +266,19 @@ def _is_ticket(body: int, flights: Flights, reader: Tls13Reader) -> bool:
     return body + reader.overhead + flights.padding[SERVER] in seen and body >= _TICKET
 
 
-def _ends_soon(transcript: Transcript, index: int) -> bool:
+def _ends_soon(flights: Flights, index: int) -> bool:
     """Whether nothing but alerts and endings follows from that side, and an ending does."""
-    sender = transcript.events[index].direction
-    later: Sequence[Event] = transcript.events[index + 1 :]
-    length = getattr(transcript.events[index], "record_length", 0)
-    padded = sender is SERVER and length > 30
-    for event in later:
+    transcript = flights.transcript
+    record = transcript.events[index]
+    sender = record.direction
+    length = getattr(record, "record_length", 0)
+    padded = flights.padding[sender] == PADDING
+    for event in transcript.events[index + 1 :]:
         if isinstance(event, ProtectedSeen | HandshakeSeen) and event.direction is sender:
             # JSSE says user_canceled, then close_notify; elsewhere the first of two such
             # records is a PINGREQ or a DISCONNECT.
-            if padded and isinstance(event, ProtectedSeen) and event.record_length == length:
+            twin = isinstance(event, ProtectedSeen) and event.record_length == length
+            if padded and twin and event.at - record.at < _TOGETHER:
                 continue
             return False
     return any(transcript.close_of(way) is not None for way in (CLIENT, SERVER))
