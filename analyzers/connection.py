@@ -187,6 +187,10 @@ class Connection:
         if lane.ended is How.FIN and how is not How.RST:
             return
         now = Arrival(lane.position, lane.chunk, at, frame)
+        # A reset ends both directions.
+        other = self._lanes[direction.other]
+        if how is How.RST and not self._stopped and not other.dead:
+            self._end_of_sight(other, Arrival(other.position, other.chunk, at, frame))
         if not self._stopped and not lane.dead:
             self._end_of_sight(lane, now)
         lane.ended = how
