@@ -87,6 +87,10 @@ class CodePoint(IntEnum):
         number = f"0x{value:0{cls._digits}X}"
         return f"GREASE({number})" if value in cls._grease else number
 
+    def __reduce_ex__(self, protocol: object) -> tuple[type[Self], tuple[int]]:
+        """Travel by number: Python 3.11.2 would pickle by name, which unnamed values lack."""
+        return type(self), (self._value_,)
+
     @property
     def label(self) -> str:
         """The registry's spelling; `0x1234` or `GREASE(0x1A1A)` where there is none."""

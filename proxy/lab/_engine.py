@@ -72,7 +72,10 @@ class SslEngine:
 
     def handshake(self) -> None:
         """See Engine."""
-        self._call(self.object.do_handshake)
+        try:
+            self._call(self.object.do_handshake)
+        except ssl.SSLZeroReturnError as error:  # some Python versions say so at an early end
+            raise TlsFailure("unexpected eof while reading") from error
 
     def read(self) -> bytes:
         """See Engine."""
