@@ -43,6 +43,11 @@ class Scenario:
     version: str | None = None
     """What was negotiated, where it got so far."""
 
+    @property
+    def refused_late(self) -> bool:
+        """Whether the server refuses after the client believes that it is connected."""
+        return self.setting.wants_certificate and self.highest == "1.3"
+
 
 # Where the client has to refuse a certificate, TLS 1.2 is the highest version: only
 # there can anyone but the two ends see that certificate.

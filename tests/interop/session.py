@@ -87,6 +87,10 @@ def handshake(report: Json) -> Json | None:
     tls: Json = json.loads(json.dumps(report["tls"]))
     for entry in (*tls["alerts"], *tls["messages"]):
         del entry["at_ms"]
+    # What both say at the same moment passes two observers in two orders; the sort is
+    # stable, so the order within a direction counts.
+    tls["messages"].sort(key=lambda message: message["from"])
+    tls["history"] = "".join(sorted(tls["history"], key=str.isupper))
     if tls["client_hello"]:
         del tls["client_hello"]["fragments"]["segments"]
     return tls

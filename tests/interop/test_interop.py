@@ -46,7 +46,8 @@ def test_the_cause_is_told_and_nobody_notices(
 
     with (
         Proxied(port, tmp_path / "proxied", free_port()) as proxied,
-        Recording(port, tmp_path / "proxied") as recorded,
+        # The client's leg: what it still says to a broker that has gone gets no further.
+        Recording(proxied.port, tmp_path / "proxied") as recorded,
     ):
         broker_said = broker.since(before)
         before = broker.mark()
@@ -61,9 +62,10 @@ def test_the_cause_is_told_and_nobody_notices(
     check_verdict(report, scenario)
     captured = read(recorded.file)
     assert handshake(captured) == handshake(report)
-    for other in (captured, read(recorded_directly.file)):
-        assert other["outcome"] == report["outcome"]
-        assert findings(other) == findings(report)
+    assert captured["outcome"] == report["outcome"]
+    assert findings(captured) == findings(report)
+    # Another session, in which a record more or less can have been sent before the end.
+    check_verdict(read(recorded_directly.file), scenario)
 
 
 def check_verdict(report: Json, scenario: Scenario) -> None:
