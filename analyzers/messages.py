@@ -26,6 +26,8 @@ CERTIFICATE, SERVER_KEY_EXCHANGE, CERTIFICATE_REQUEST, SERVER_HELLO_DONE = 11, 1
 CERTIFICATE_VERIFY, CLIENT_KEY_EXCHANGE, FINISHED = 15, 16, 20
 CERTIFICATE_STATUS, COMPRESSED_CERTIFICATE = 22, 25
 
+MAX_CHAIN = 1024
+"""Certificates read of a message: a megabyte of empty ones must not stall a live relay."""
 TLS13 = 0x0304
 _HRR_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 _DOWNGRADE = {b"DOWNGRD\x01": "TLS 1.2", b"DOWNGRD\x00": "TLS 1.1"}
@@ -248,6 +250,13 @@ def read_certificate(raw: bytes) -> CertificateMessage:
     offsets: list[int] = []
     with reader.nested(3, "certificate_list") as chain:
         while chain.left:
+            if len(found) == MAX_CHAIN:
+                raise Malformed(
+                    chain.struct,
+                    "certificate_list",
+                    chain.offset,
+                    reason=f"holds more than {MAX_CHAIN} certificates",
+                )
             offsets.append(chain.offset + 3)
             found.append(chain.vector(3, "ASN.1Cert"))
     reader.finish()

@@ -9,6 +9,7 @@ import pytest
 from analyzers.codepoints.suites import key_exchange
 from analyzers.errors import Malformed, ParseError, Truncated
 from analyzers.messages import (
+    MAX_CHAIN,
     CertificateMessage,
     CertificateRequest,
     CertificateVerify,
@@ -259,6 +260,12 @@ def test_certificate(chain: tuple[bytes, ...]) -> None:
     assert read.certificates == chain
     for der, offset in zip(chain, read.offsets, strict=True):
         assert raw[offset : offset + len(der)] == der
+
+
+def test_a_chain_of_thousands_is_no_chain() -> None:
+    assert len(read_certificate(hellos.certificate(*[b""] * MAX_CHAIN)).certificates) == MAX_CHAIN
+    with pytest.raises(Malformed, match="holds more than 1024 certificates"):
+        read_certificate(hellos.certificate(*[b""] * (MAX_CHAIN + 1)))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
