@@ -27,6 +27,7 @@ ALERT_KINDS: dict[int, tuple[str, ...]] = {
         "x509-version-1",
         "wrong-eku",
         "chain-order",
+        "revocation-unchecked",
     ),
     43: ("wrong-eku", "wrong-key-usage", "weak-key", "x509-version-1"),
     44: ("revoked",),

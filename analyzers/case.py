@@ -13,6 +13,8 @@ from analyzers.context import Context
 from analyzers.course import Flights, Sure
 from analyzers.endings import Ending
 from analyzers.events import AlertSeen, Direction, HandshakeSeen, ProtectedSeen
+from analyzers.extensions import STATUS_REQUEST
+from analyzers.messages import CERTIFICATE_STATUS
 from analyzers.offer import Offer
 from analyzers.outcome import Outcome
 from analyzers.stacks import HelloShape, ServerShape, Stack, recognise_client, recognise_server
@@ -236,7 +238,15 @@ class Case:
             name=self.checked_name,
             trust_anchors=self.context.trust_anchors,
             key_exchange="rsa" if exchange in ("RSA", "RSA_PSK") else "signature",
+            stapled=self._stapled(),
         )
+
+    def _stapled(self) -> bool | None:
+        """Whether the server sent a CertificateStatus; None where the client did not ask."""
+        hello = self.tr.client_hello
+        if hello is None or STATUS_REQUEST not in hello.extension_types:
+            return None
+        return any(event.type == CERTIFICATE_STATUS for event in self.tr.of(HandshakeSeen, SERVER))
 
     @cached_property
     def client_judgement(self) -> ChainJudgement | None:

@@ -252,6 +252,32 @@ def certificate_x509_version_1(case: Case) -> Iterator[Finding]:
 
 
 @rule("certificate")
+def certificate_revocation_unchecked(case: Case) -> Iterator[Finding]:
+    """The client could not find out whether the broker's certificate is revoked.
+
+    What it means:
+        The certificate demands that the broker sends a fresh OCSP answer along
+        (must-staple), and none came; or the answer that came was not accepted.
+    On the wire:
+        TLS 1.2: the TLS feature extension in the leaf, status_request in the
+        ClientHello and no CertificateStatus; the alert
+        bad_certificate_status_response (113).
+    What to do:
+        Switch OCSP stapling on in the broker, or issue the certificate without
+        must-staple.
+
+    References:
+        RFC 7633 section 4 (https://www.rfc-editor.org/rfc/rfc7633#section-4)
+    """
+    yield from fault(
+        case,
+        "revocation-unchecked",
+        "No proof came that the broker's certificate is not revoked",
+        hidden="The alert says that the stapled OCSP answer was not accepted.",
+    )
+
+
+@rule("certificate")
 def certificate_refused(case: Case) -> Iterator[Finding]:
     """The client refused the broker's certificate, and the bytes do not show why.
 

@@ -81,6 +81,8 @@ class Oddities(TypedDict, total=False):
     """Name constraints of a CA: the DNS trees for which it may issue."""
     critical_extension: str
     """An OID of an extension that nobody knows, marked critical."""
+    must_staple: bool
+    """Whether the certificate demands a stapled OCSP answer (RFC 7633)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,6 +218,9 @@ class Authority:
         if oid := odd.get("critical_extension"):
             unknown = x509.UnrecognizedExtension(ObjectIdentifier(oid), b"\x05\x00")
             builder = builder.add_extension(unknown, critical=True)
+        if odd.get("must_staple", False):
+            feature = x509.TLSFeature([x509.TLSFeatureType.status_request])
+            builder = builder.add_extension(feature, critical=False)
         return builder
 
     def _date(self, offset: float) -> datetime.datetime:

@@ -8,7 +8,8 @@ from proxy.lab.authority import BROKER_NAME, DAY, damaged
 from proxy.lab.chain import impostor_chain
 from proxy.lab.scripted import refusing_client
 
-_UNSUPPORTED_CERTIFICATE, _PROTOCOL_VERSION, _INTERNAL_ERROR = 43, 70, 80
+_BAD_CERTIFICATE, _UNSUPPORTED_CERTIFICATE, _PROTOCOL_VERSION, _INTERNAL_ERROR = 42, 43, 70, 80
+_STATUS_REQUEST = messages.extension(5, b"\x01\x00\x00\x00\x00")
 
 
 @scenario(near_miss=("version-client-too-old", "version-server-too-old", "certificate-self-signed"))
@@ -185,3 +186,17 @@ def certificate_x509_version_1(lab: Lab) -> Expected:
     says = "unsupported certificate version"
     lab.scripted_client(refusing_client(hello, alert=_UNSUPPORTED_CERTIFICATE, says=says))
     return lab.fails("certificate-x509-version-1", by="client", phase="server_flight")
+
+
+@scenario(near_miss=("certificate-unknown-ca", "certificate-revoked"))
+def certificate_revocation_unchecked(lab: Lab) -> Expected:
+    """The certificate demands a stapled OCSP answer, and the broker sends none.
+
+    "Must staple" is the owner's promise that every handshake brings proof that the
+    certificate is not revoked. GnuTLS holds the broker to it; OpenSSL does not look.
+    """
+    lab.broker(lab.server(lab.root(), must_staple=True), max_version="1.2")
+    hello = messages.Hello(server_name=BROKER_NAME, extra=(_STATUS_REQUEST,)).record
+    says = "The certificate requires the server to include an OCSP status in its response"
+    lab.scripted_client(refusing_client(hello, alert=_BAD_CERTIFICATE, says=says))
+    return lab.fails("certificate-revocation-unchecked", by="client", phase="server_flight")

@@ -180,7 +180,7 @@ def certificate_wrong_key(lab: Lab) -> Expected:
     return lab.fails("certificate-wrong-key", by="client", phase="server_flight")
 
 
-@scenario(near_miss=("certificate-expired", "certificate-bad-signature"))
+@scenario(near_miss=("certificate-expired", "certificate-revocation-unchecked"))
 def certificate_revoked(lab: Lab) -> Expected:
     """The client looked the certificate up and found it revoked.
 
