@@ -81,7 +81,9 @@ class Reading(Iterator[tuple[Transcript, Context]]):
         finished = self._streams.finished
         while not finished:
             if self._ended:
-                raise StopIteration
+                if not self._streams.finish():
+                    raise StopIteration
+                break
             chunk = next(self._chunks, None)
             if chunk is None:
                 self._file.finish()
@@ -99,7 +101,6 @@ class Reading(Iterator[tuple[Transcript, Context]]):
         if not self._ended:
             self._ended = True
             self._dissector.finish()
-            self._streams.finish()
             if self._dissector.incomplete_datagrams:
                 self._warn(
                     f"{self._dissector.incomplete_datagrams} fragmented IP datagrams were not "

@@ -91,7 +91,8 @@ class Wire:
 
     def done(self) -> list[Told]:
         """The capture ends: every connection, by the order in which it was handed over."""
-        self.streams.finish()
+        while self.streams.finish():
+            pass
         return self.taken()
 
     def taken(self) -> list[Told]:

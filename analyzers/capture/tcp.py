@@ -8,7 +8,7 @@ keys of `MAX_GONE` that are over, so that their late packets open nothing.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Collection
 from math import inf
 
@@ -66,10 +66,12 @@ class Streams:
         self._shared = Shared(open_sink, judge, self._retire)
         self._ports = None if ports is None else {port.to_bytes(2, "big") for port in ports}
         self._hosts = None if hosts is None else frozenset(hosts)
-        self._halves: dict[bytes, Half] = {}
-        self._gone: dict[bytes, tuple[int, int, int]] = {}
+        # Ordered, because the first entry of a dict is slow to find where many are deleted.
+        self._halves: OrderedDict[bytes, Half] = OrderedDict()
+        self._gone: OrderedDict[bytes, tuple[int, int, int]] = OrderedDict()
         # Initial and next sequence number (-1: unknown), and tcp.stream.
         self._ending: deque[Flow] = deque()
+        self._closing = False
 
     def segment(
         self,
@@ -146,14 +148,21 @@ class Streams:
             else:
                 break
 
-    def finish(self) -> None:
-        """The capture ends here: hand over everything, the rest by stream number."""
-        while self._ending:
-            self._forget(self._ending.popleft(), How.OPEN)
-        for half in list(self._halves.values()):
+    def finish(self) -> bool:
+        """The capture ends here: hand over what is open, one connection a call.
+
+        The rest of those that have ended first, then by stream number. One by one,
+        because a connection takes its room in memory when it is handed over. Returns
+        False once there is none left.
+        """
+        if not self._closing:
+            self._closing = True
             # Each flow is there twice.
-            if half is half.flow.first:
-                self._forget(half.flow, How.OPEN)
+            self._ending += [h.flow for h in self._halves.values() if h is h.flow.first]
+        while self._ending:
+            if self._forget(self._ending.popleft(), How.OPEN):
+                return True
+        return False
 
     def _admit(
         self, key: bytes, seq: int, flags: int, length: int, at: float, frame: int
@@ -247,17 +256,18 @@ class Streams:
             flow.deadline = at + LINGER
             self._ending.append(flow)
 
-    def _forget(self, flow: Flow, how: How) -> None:
-        """Hand a flow over."""
+    def _forget(self, flow: Flow, how: How) -> bool:
+        """Hand a flow over; False if it has been."""
         if self._halves.get(flow.first.key) is not flow.first:
-            return
+            return False
         flow.finish(self.clock, how)
         for half in (flow.first, flow.second):
             del self._halves[half.key]
             self._remember(half.key, half.base, half.next, flow.stream)
         self.finished.append(flow)
+        return True
 
     def _remember(self, key: bytes, base: int, following: int, stream: int) -> None:
         self._gone[key] = (base, following, stream)
         if len(self._gone) > MAX_GONE:
-            del self._gone[next(iter(self._gone))]
+            self._gone.popitem(last=False)
