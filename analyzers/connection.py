@@ -86,10 +86,8 @@ class Connection:
         `opened_at` is when the client's SYN or the accept was seen, in epoch seconds.
         """
         self._opened_at = opened_at
-        self._lanes = {
-            CLIENT: Lane(CLIENT, start=client_start),
-            SERVER: Lane(SERVER, start=server_start),
-        }
+        self._client = Lane(CLIENT, start=client_start)
+        self._server = Lane(SERVER, start=server_start)
         self._ledger = Ledger()
         self._kept = 0
         self._hellos = 0
@@ -99,18 +97,17 @@ class Connection:
         self._retry = False
         self._early_data = False
         self._stopped = False
-        self._finished = {CLIENT: False, SERVER: False}
         self._failed = False
 
     @property
     def settled(self) -> bool:
         """True once the handshake is over, one way or the other."""
-        return self._failed or self._stopped or all(self._finished.values())
+        return self._failed or self._stopped or (self._client.protected and self._server.protected)
 
     @property
     def transcript(self) -> Transcript:
         """All that was seen so far, frozen."""
-        client, server = self._lanes[CLIENT], self._lanes[SERVER]
+        client, server = self._client, self._server
         reading = () if self._stopped else (client, server)
         pending = {lane.direction: lane.pending() for lane in reading}
         return Transcript(
@@ -136,7 +133,7 @@ class Connection:
 
         `at` is in seconds since the Unix epoch; `frame` is the capture's frame number.
         """
-        lane = self._lanes[direction]
+        lane = self._client if direction is CLIENT else self._server
         lane.bytes += len(data)
         if self._stopped or lane.dead:
             return
@@ -155,7 +152,7 @@ class Connection:
         self, direction: Direction, count: int, at: float, frame: int | None = None
     ) -> None:
         """Take note of `count` bytes that were sent and not captured."""
-        lane = self._lanes[direction]
+        lane = self._client if direction is CLIENT else self._server
         if count <= 0:
             return
         begins = lane.position
@@ -168,7 +165,7 @@ class Connection:
 
     def skipped(self, direction: Direction, count: int, at: float) -> None:
         """Take note of `count` bytes that the relay passed on without showing them."""
-        lane = self._lanes[direction]
+        lane = self._client if direction is CLIENT else self._server
         if count <= 0:
             return
         begins = lane.position
@@ -181,18 +178,14 @@ class Connection:
 
     def close(self, direction: Direction, how: How, at: float, frame: int | None = None) -> None:
         """Take note that `direction`'s sender ended it (FIN, RST), or that we stopped looking."""
-        lane = self._lanes[direction]
-        if how is lane.ended or lane.ended is How.RST:
-            return
-        if lane.ended is How.FIN and how is not How.RST:
+        lane = self._client if direction is CLIENT else self._server
+        if how is lane.ended or (lane.ended in (How.FIN, How.RST) and how is not How.RST):
             return
         now = Arrival(lane.position, lane.chunk, at, frame)
-        # A reset ends both directions.
-        other = self._lanes[direction.other]
-        if how is How.RST and not self._stopped and not other.dead:
+        if how is How.RST:  # it ends both directions
+            other = self._server if direction is CLIENT else self._client
             self._end_of_sight(other, Arrival(other.position, other.chunk, at, frame))
-        if not self._stopped and not lane.dead:
-            self._end_of_sight(lane, now)
+        self._end_of_sight(lane, now)
         lane.ended = how
         if how in (How.FIN, How.RST):
             self._failed = True
@@ -217,19 +210,19 @@ class Connection:
             self._add(StoppedSeen(direction=CLIENT, at=at, stream_offset=0, reason=reason))
 
     def _add(self, event: Event) -> None:
-        self._ledger.add(event)
-        if self._ledger.full:
+        if not self._ledger.add(event):
             self.stop("more messages than are kept", event.at)
 
     # -- from bytes to records ------------------------------------------------------
 
     def _end_of_sight(self, lane: Lane, now: Arrival) -> None:
         """Judge what waits for more bytes: none will follow it, or none that was seen."""
+        if self._stopped or lane.dead:
+            return
         rest = self._sniff(lane, now, final=True)
         if rest:
             self._records(lane, rest, now)
-        if not self._stopped and not lane.dead:
-            self._told(lane, *lane.records.settle(), now)
+        self._told(lane, *lane.records.settle(), now)
 
     def _sniff(self, lane: Lane, now: Arrival, *, final: bool) -> bytes:
         """Decide whether a direction speaks TLS; returns the bytes to read as TLS."""
@@ -243,7 +236,9 @@ class Connection:
                 lane.prefix.clear()
                 return data
             if found.kind == "sslv2" and found.consumed:
-                self._sslv2(lane, data[: found.consumed], now)
+                hello = data[: found.consumed], lane.records.offset
+                message = RawMessage(CLIENT_HELLO, *hello, _SSL_2_0, 1, lane.chunk, lane.record_at)
+                self._message(lane, message, now)
             else:
                 self._add(
                     PlaintextSeen(
@@ -266,33 +261,27 @@ class Connection:
                 self.stop(f"{MAX_OPENINGS} headers before TLS began", now.at)
         return b""
 
-    def _sslv2(self, lane: Lane, raw: bytes, now: Arrival) -> None:
-        message = RawMessage(
-            CLIENT_HELLO, raw, lane.records.offset, _SSL_2_0, 1, lane.chunk, lane.record_at
-        )
-        self._message(lane, message, now)
-
     def _records(self, lane: Lane, data: bytes, now: Arrival) -> None:
         if lane.records.lost:
             lane.arrivals.append(now)
-        elif lane.records.partial is None:
+        elif lane.records.between:
             lane.record_chunk, lane.record_at = now.chunk, now.at
         self._told(lane, *lane.records.feed(data), now)
 
     def _told(self, lane: Lane, done: list[Record], fault: Malformed | None, now: Arrival) -> None:
         """Take what the record reader has made of its bytes."""
         for record in done:
+            if self._stopped or lane.dead:
+                return
             came = now
             if lane.arrivals:
                 came = lane.arrival(record.end, now)
                 lane.record_chunk, lane.record_at = came.chunk, came.at
             self._record(lane, record, came)
-            if self._stopped or lane.dead:
-                return
             lane.record_chunk, lane.record_at = now.chunk, now.at
         if not lane.records.lost:
             lane.arrivals.clear()
-        if fault is not None:
+        if fault is not None and not self._stopped and not lane.dead:
             self._fault(lane, fault, fault.offset, lane.records.held, now)
 
     def _pass_over(self, lane: Lane, count: int, now: Arrival) -> None:
@@ -347,10 +336,13 @@ class Connection:
         self, lane: Lane, record: Record, now: Arrival, *, offered: bool = False
     ) -> None:
         if lane.ccs or (record.content_type == APPLICATION_DATA and not offered):
-            self._finished[lane.direction] = True
+            lane.protected = True
         self._add(
             ProtectedSeen(
-                **lane.place(record.offset, now),
+                direction=lane.direction,
+                at=now.at,
+                stream_offset=record.offset,
+                frame=now.frame,
                 content_type=record.content_type,
                 record_length=record.length,
                 complete=not record.holed,

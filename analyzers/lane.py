@@ -50,6 +50,7 @@ class Lane:
         "holed",
         "missing",
         "prefix",
+        "protected",
         "record_at",
         "record_chunk",
         "records",
@@ -69,6 +70,8 @@ class Lane:
         self.sniffed = not start
         self.dead = False
         self.ccs = False
+        self.protected = False
+        """A record came that only the keys of the handshake explain."""
         self.bytes = 0
         self.missing = 0
         """Bytes that were sent and not captured."""

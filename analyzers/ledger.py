@@ -30,16 +30,14 @@ class Ledger:
         """All that is kept, in order."""
         return (*self._first, *self._last)
 
-    @property
-    def full(self) -> bool:
-        """Whether more than protected records has come than is kept."""
-        return len(self._first) >= MAX_OTHERS
+    def add(self, event: Event) -> bool:
+        """Keep an event; an older protected record may make room for it.
 
-    def add(self, event: Event) -> None:
-        """Keep an event; an older protected record may make room for it."""
+        Returns False once more than protected records has come than is to be kept.
+        """
         if len(self._first) < MAX_EVENTS and not self._last:
             self._first.append(event)
-            return
+            return True
         self._last.append(event)
         if len(self._last) > MAX_TAIL:
             oldest = self._last.popleft()
@@ -47,3 +45,4 @@ class Ledger:
                 self.dropped[oldest.direction] += 1
             else:
                 self._first.append(oldest)
+        return len(self._first) < MAX_OTHERS

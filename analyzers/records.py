@@ -74,6 +74,11 @@ class RecordReader:
         self._start = offset
 
     @property
+    def between(self) -> bool:
+        """Whether no record has begun."""
+        return self._header is None and not self._buffer
+
+    @property
     def partial(self) -> Partial | None:
         """The record that has begun and not ended, if any."""
         if self._header is not None:

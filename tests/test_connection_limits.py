@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from analyzers.connection import MAX_HANDSHAKE_BYTES, Connection
+from analyzers.connection import MAX_HANDSHAKE_BYTES, MAX_HELLOS, MAX_OPENINGS, Connection
 from analyzers.events import (
     ClosedSeen,
     FaultSeen,
@@ -229,3 +229,17 @@ def test_nothing_is_pending_where_reading_has_ended() -> None:
     assert connection.transcript.pending
     connection.stop("the caller said so", AT)
     assert connection.transcript.pending == {}
+
+
+def test_hellos_are_capped() -> None:
+    connection = tell(Connection(), [(CLIENT, HELLO)] * (MAX_HELLOS + 2))
+    seen = connection.transcript
+    assert clear(seen) == [1] * MAX_HELLOS
+    assert seen.stopped is not None
+    assert seen.stopped.reason == "more than 8 hellos"
+
+
+def test_headers_before_tls_are_capped() -> None:
+    header = b"PROXY UNKNOWN\r\n"
+    found = check_stream(one_way(direction=CLIENT), header * 9 + HELLO, tail=b"x", alike=lasting)
+    assert [type(event) for event in found] == [PlaintextSeen] * MAX_OPENINGS + [StoppedSeen]

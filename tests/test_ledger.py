@@ -55,11 +55,10 @@ def test_only_protected_records_make_room() -> None:
     assert times == sorted(times)
     assert len(ledger.events) == MAX_EVENTS + len(between) + MAX_TAIL
     assert sum(ledger.dropped.values()) == len(before) + len(after) - MAX_EVENTS - MAX_TAIL
-    assert not ledger.full
 
 
 def test_too_much_of_anything_else_fills_it() -> None:
-    ledger = filled(*(alert(number) for number in range(MAX_OTHERS + MAX_TAIL - 1)))
-    assert not ledger.full
-    ledger.add(alert(9999))
-    assert ledger.full
+    ledger = Ledger()
+    room = [ledger.add(alert(number)) for number in range(MAX_OTHERS + MAX_TAIL)]
+    assert room == [True] * (len(room) - 1) + [False]
+    assert not ledger.add(data(9999))
