@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import ip_address
 from typing import Literal
 
 from analyzers.certificates import read_certificate, verify_server_key_exchange
@@ -136,11 +137,11 @@ class Case:
     def points_at_proxy(self) -> bool:
         """The client was pointed at this proxy by a name that is not the broker's."""
         wanted = self.context.server_name
-        if self.context.kind != "proxy" or wanted is None or wanted.lower() in _LOCAL_NAMES:
+        if self.context.kind != "proxy" or wanted is None or _is_local(wanted):
             return False
         if self.tr.client_hello is None:
             return False
-        return self.sni is None or self.sni.lower().rstrip(".") in _LOCAL_NAMES
+        return self.sni is None or _is_local(self.sni)
 
     @cached_property
     def checked_name(self) -> str | None:
@@ -378,3 +379,11 @@ class Case:
             return Refusal(SERVER, end, self.server_alert, "alert", "certain")
         kind: Literal["hidden", "silent"] = "hidden" if end.is_alert else "silent"
         return Refusal(SERVER, end, None, kind, "likely")
+
+
+def _is_local(name: str) -> bool:
+    """Whether a name or an address means this machine (some clients put addresses in SNI)."""
+    try:
+        return ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return name.lower().rstrip(".") in _LOCAL_NAMES
