@@ -157,6 +157,8 @@ def _without_data(transcript: Transcript, ends: tuple[Ending, ...]) -> _Judgemen
     if not ends:
         waiting = any(close.how is How.TIMEOUT for close in transcript.closes)
         return _Judgement("no_data", "client" if waiting else None, "tcp" if waiting else None)
+    if not transcript.client_start:
+        return _Judgement("no_data", certainty="possible")
     return _Judgement("no_data", party(ends[0].direction), "tcp")
 
 

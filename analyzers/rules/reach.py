@@ -128,11 +128,13 @@ def server_reset_before_hello(case: Case) -> Iterator[Finding]:
 
 def _before_hello(case: Case, kind: str, identifier: str, verb: str) -> Iterator[Finding]:
     end = case.ending
-    if end is None or end.direction is not SERVER or end.kind != kind:
+    if end is None or end.direction is not SERVER or (end.kind == "rst") != (kind == "rst"):
         return
     if any(event.direction is CLIENT for event in case.tr.events[: end.index]):
         return
-    if case.tr.server_bytes or CLIENT in case.tr.pending or case.waited >= _SERVER_PATIENCE:
+    if not case.tr.client_start or (case.tr.server_bytes and case.tr.client_bytes):
+        return
+    if CLIENT in case.tr.pending or case.waited >= _SERVER_PATIENCE:
         return
     yield cause(
         identifier,
