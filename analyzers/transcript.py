@@ -100,6 +100,11 @@ class Transcript:
         return self.client_bytes if direction is CLIENT else self.server_bytes
 
     @cached_property
+    def handshake_bytes(self) -> int:
+        """Bytes of the handshake messages that are kept: the weight of this transcript."""
+        return sum(len(event.raw) for event in self.of(HandshakeSeen))
+
+    @cached_property
     def client_hello_event(self) -> HandshakeSeen | None:
         """The first ClientHello as seen."""
         found = self.message(ClientHello, CLIENT)

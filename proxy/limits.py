@@ -5,8 +5,12 @@ This module imports nothing heavy: the command line shows these defaults in its 
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
+T = TypeVar("T")
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -57,11 +61,39 @@ class Limits:
     that follows at once, as in TLS 1.3, is then part of the report."""
     waiting_reports: int = 1024
     """Connections that wait for their explanation; more are dropped and counted."""
+    waiting_bytes: int = 16 * MIB
+    """Handshake bytes of those; usual ones have 5 kB. In memory they are up to 20 times as
+    big, because a list of code points takes more room than its bytes."""
     finished_kept: int = 1024
     """Explained connections that the reader of the in-process channel has not taken."""
     bundled: int = 100
     """Connections in a bundle: the last failed ones."""
+    bundled_bytes: int = 16 * MIB
+    """Handshake bytes of those."""
     log_size: int = 64 * MIB
     """Bytes of a log file before it is rotated."""
     log_files: int = 5
     """Rotated log files kept beside the current one."""
+
+
+class Latest(Generic[T]):
+    """The last items, as far as they stay within a count and a total weight."""
+
+    def __init__(self, count: int, weight: int) -> None:
+        self._count = count
+        self._most = weight
+        self._items: deque[tuple[T, int]] = deque()
+        self._weight = 0
+
+    def add(self, item: T, weight: int) -> None:
+        """Keep an item; the oldest make room for it."""
+        self._items.append((item, weight))
+        self._weight += weight
+        while self._items and (len(self._items) > self._count or self._weight > self._most):
+            self._weight -= self._items.popleft()[1]
+
+    def __iter__(self) -> Iterator[T]:
+        return (item for item, _ in self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)

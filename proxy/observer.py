@@ -69,6 +69,7 @@ class Observer:
         self._report_after = report_after
         self._unsettled: dict[int, Session] = {}
         self._awaited = trio.Event()
+        self._waiting = 0  # handshake bytes
         self._send, self._receive = trio.open_memory_channel[Snapshot](limits.waiting_reports)
 
     def make_tap(self, accepted: Accepted) -> Session:
@@ -101,8 +102,12 @@ class Observer:
             self._unsettled.pop(snapshot.number, None)
         elif self._receive.statistics().current_buffer_used > self._limits.waiting_reports // 2:
             return  # the last word on a connection matters more than the first
+        weight = snapshot.transcript.handshake_bytes
         try:
+            if self._waiting and self._waiting + weight > self._limits.waiting_bytes:
+                raise trio.WouldBlock
             self._send.send_nowait(snapshot)
+            self._waiting += weight
         except trio.WouldBlock:
             self.dropped += 1
             if self.dropped & (self.dropped - 1) == 0:
@@ -129,6 +134,7 @@ class Observer:
         # The first explanation should not wait for a second of imports.
         await trio.to_thread.run_sync(_get_ready)
         async for snapshot in self._receive:
+            self._waiting -= snapshot.transcript.handshake_bytes
             try:
                 report = await trio.to_thread.run_sync(_explain, snapshot)
                 self._explained(Explained(snapshot, report))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import deque
 from typing import TypedDict
 
 from analyzers import diagnose
@@ -14,7 +13,7 @@ from analyzers.render.summary import Tally, render_summary_line
 from analyzers.render.text import render_text
 from analyzers.report import Report
 from proxy.bundle import Case
-from proxy.limits import Limits
+from proxy.limits import Latest, Limits
 
 _FULL_MEMORY = 4096
 """Ways to fail that are remembered, to show each in full once."""
@@ -55,7 +54,7 @@ class CaptureRun:
         self.tally = Tally()
         self.bugs: list[str] = []
         """What is wrong with us."""
-        self.kept: deque[Case] = deque(maxlen=Limits().bundled if keep else 0)
+        self.kept = Latest[Case](Limits().bundled if keep else 0, Limits().bundled_bytes)
         self._seen: dict[tuple[object, ...], int] = {}
         self._warnings: list[str] = []
         self._number = 0
@@ -84,7 +83,7 @@ class CaptureRun:
                     continue
                 self.tally.add(report, self._number)
                 if report.verdict is not None:
-                    self.kept.append(Case(transcript, context, report))
+                    self.kept.add(Case(transcript, context, report), transcript.handshake_bytes)
                 elif self._failures:
                     continue
                 line.clear()

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -103,7 +103,7 @@ async def run_command(
                 address=options.connect,
                 listens=(ANY_PORT,),
                 told=options.hints,
-                limits=options.limits,
+                limits=replace(options.limits, finished_kept=0),
                 report_after=options.report_after,
                 on_explained=explained,
                 log=say,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -15,7 +15,7 @@ from analyzers.render.json import render_json
 from analyzers.render.text import render_text
 from analyzers.report import Report
 from proxy import hints
-from proxy.limits import Limits
+from proxy.limits import Latest, Limits
 from proxy.live import Proxy
 from proxy.log import ReportLog
 from proxy.observer import Explained, Hints
@@ -63,7 +63,7 @@ class Output:
         """Whoever read stdout has gone."""
         self.rules: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
-        self.failures: deque[Explained] = deque(maxlen=options.limits.bundled)
+        self.failures = Latest[Explained](options.limits.bundled, options.limits.bundled_bytes)
         self._shown: dict[int, _Said] = {}
         self._log = (
             ReportLog(options.log, max_size=options.log_size, complain=self.say)
@@ -108,7 +108,7 @@ class Output:
         if report.verdict is not None:
             self.rules[report.verdict.rule] += 1
             if options.bundle:
-                self.failures.append(item)
+                self.failures.add(item, item.snapshot.transcript.handshake_bytes)
         if self._log is not None or options.json_to_stdout:
             line = render_json(report).rstrip("\n")
             if self._log is not None:

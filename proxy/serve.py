@@ -48,7 +48,11 @@ async def serve(
         UsageError: wrong use, before anything was accepted.
         BrokenPipeError: the reader of stdout has gone; connections are cut first.
     """
-    limits = replace(options.limits, connections=fit_descriptors(options.limits.connections))
+    limits = replace(
+        options.limits,
+        connections=fit_descriptors(options.limits.connections),
+        finished_kept=0,  # nobody takes them: what is explained is shown at once
+    )
     out = Output(options, stdout=stdout, stderr=stderr)
     try:
         with trio.open_signal_receiver(*_STOP_SIGNALS) as signals:
@@ -68,7 +72,7 @@ async def serve(
         if out.gone.is_set():
             raise BrokenPipeError(errno.EPIPE, "the reader of the output has gone")
         if on_stop is not None and options.bundle:
-            on_stop(out.failures)
+            on_stop(list(out.failures))
         out.summary(proxy)
     finally:
         out.close()

@@ -105,7 +105,7 @@ def read(
     for problem in problems:
         print(f"tlswhy: {printable(' '.join(problem.split()))}", file=sys.stderr)
     if bundle is not None:
-        options.finish_bundle(bundle, run.kept, redact=redact)
+        options.finish_bundle(bundle, list(run.kept), redact=redact)
     if interrupted:
         return INTERRUPTED
     if problems:
