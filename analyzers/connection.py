@@ -97,6 +97,7 @@ class Connection:
         self._retry = False
         self._early_data = False
         self._stopped = False
+        self._late = False
         self._failed = False
 
     @property
@@ -210,7 +211,7 @@ class Connection:
             self._add(StoppedSeen(direction=CLIENT, at=at, stream_offset=0, reason=reason))
 
     def _add(self, event: Event) -> None:
-        if not self._ledger.add(event):
+        if not self._ledger.add(event, late=self._late):
             self.stop("more messages than are kept", event.at)
 
     # -- from bytes to records ------------------------------------------------------
@@ -277,7 +278,9 @@ class Connection:
             if lane.arrivals:
                 came = lane.arrival(record.end, now)
                 lane.record_chunk, lane.record_at = came.chunk, came.at
+            self._late = came is not now
             self._record(lane, record, came)
+            self._late = False
             lane.record_chunk, lane.record_at = now.chunk, now.at
         if not lane.records.lost:
             lane.arrivals.clear()

@@ -9,6 +9,8 @@ from analyzers.errors import Malformed
 HEADER = 4
 MAX_MESSAGE = 1 << 20
 """The largest message that is kept: chains of several hundred kB exist."""
+CLEAR_TYPES = frozenset((0, 1, 2, 4, 6, 11, 12, 13, 14, 15, 16, 21, 22, 23))
+"""Messages that may be seen in clear: HelloRequest to SupplementalData."""
 
 
 @dataclass(slots=True)

@@ -6,12 +6,10 @@ from collections import deque
 from typing import NamedTuple, TypedDict
 
 from analyzers.events import Direction, How
-from analyzers.handshake import MAX_MESSAGE, HandshakeReader
+from analyzers.handshake import CLEAR_TYPES, MAX_MESSAGE, HandshakeReader
 from analyzers.records import HANDSHAKE, RecordReader
 from analyzers.transcript import Pending
 
-_CLEAR_TYPES = frozenset((0, 1, 2, 4, 6, 11, 12, 13, 14, 15, 16, 21, 22, 23))
-"""Messages that may be seen in clear: HelloRequest to SupplementalData."""
 _ARRIVALS = 64
 """Chunks whose times are remembered while records are held back."""
 
@@ -104,7 +102,7 @@ class Lane:
         if not self.holed or self.handshake.pending[2] or not fragment:
             return False
         length = int.from_bytes(fragment[1:4].ljust(3, b"\0"), "big")
-        return fragment[0] not in _CLEAR_TYPES or length > MAX_MESSAGE
+        return fragment[0] not in CLEAR_TYPES or length > MAX_MESSAGE
 
     def pending(self) -> Pending | None:
         """What has begun and not ended; nothing where reading has ended."""

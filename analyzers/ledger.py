@@ -30,15 +30,19 @@ class Ledger:
         """All that is kept, in order."""
         return (*self._first, *self._last)
 
-    def add(self, event: Event) -> bool:
+    def add(self, event: Event, *, late: bool = False) -> bool:
         """Keep an event; an older protected record may make room for it.
 
+        A `late` one is put where its time belongs: others were told before it.
         Returns False once more than protected records has come than is to be kept.
         """
-        if len(self._first) < MAX_EVENTS and not self._last:
+        if late:
+            self._insert(event)
+        elif len(self._first) < MAX_EVENTS and not self._last:
             self._first.append(event)
             return True
-        self._last.append(event)
+        else:
+            self._last.append(event)
         if len(self._last) > MAX_TAIL:
             oldest = self._last.popleft()
             if isinstance(oldest, ProtectedSeen):
@@ -46,3 +50,12 @@ class Ledger:
             else:
                 self._first.append(oldest)
         return len(self._first) < MAX_OTHERS
+
+    def _insert(self, event: Event) -> None:
+        for kept in (self._last, self._first):
+            place = len(kept)
+            while place and kept[place - 1].at > event.at:
+                place -= 1
+            if place or kept is self._first:
+                kept.insert(place, event)
+                return

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from analyzers.errors import Malformed
+from analyzers.handshake import CLEAR_TYPES
 
 HEADER = 5
 MAX_FRAGMENT = (1 << 14) + 2048
@@ -56,7 +57,8 @@ class RecordReader:
 
     Application data is counted and not kept. After a hole that swallowed a header, and
     in a stream whose beginning was not seen, the reader looks for a place where two
-    headers chain; until they have arrived it holds the record between them.
+    headers chain; until they have arrived it holds the record between them. A record whose
+    first bytes can hardly be anything else needs no other behind it.
     """
 
     __slots__ = ("_buffer", "_header", "_holed", "_keep", "_start", "_want", "lost", "offset")
@@ -225,6 +227,8 @@ def _chains(held: bytearray, *, final: bool) -> bool | None:
     length = held[3] << 8 | held[4]
     if not 0 < length <= MAX_FRAGMENT:
         return False
+    if _speaks_for_itself(held[0], length, held[HEADER : HEADER + 4]):
+        return True
     following = held[HEADER + length :][:HEADER]
     if len(following) < HEADER:
         if not final:
@@ -234,3 +238,12 @@ def _chains(held: bytearray, *, final: bool) -> bool | None:
         _HEADER_START.match(following) is not None
         and (following[3] << 8 | following[4]) <= MAX_FRAGMENT
     )
+
+
+def _speaks_for_itself(content_type: int, length: int, body: bytearray) -> bool:
+    """Whether a fragment's first bytes leave no doubt that it is one, in clear."""
+    if content_type == HANDSHAKE and len(body) == 4:
+        return body[0] in CLEAR_TYPES and 4 + int.from_bytes(body[1:], "big") <= length
+    if content_type == ALERT:
+        return length == 2 and body[:1] in (b"\x01", b"\x02")
+    return content_type == CHANGE_CIPHER_SPEC and length == 1 and body[:1] == b"\x01"

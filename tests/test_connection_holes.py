@@ -35,6 +35,7 @@ from tests.flights import (
     clear,
     one_way,
 )
+from tests.hellos import TLS_1_2
 from tests.observing import AT, CLIENT, SERVER, Skip, Step, lasting, names, tell, watch
 
 # -- holes -----------------------------------------------------------------------------
@@ -125,12 +126,30 @@ def test_records_found_after_a_hole_keep_the_times_at_which_they_came() -> None:
     assert (first.frame, second.frame) == (2, 4)
 
 
+def test_events_stay_in_order_though_a_record_was_held_back() -> None:
+    seen = watch(
+        (CLIENT, DATA), (SERVER, DATA), (CLIENT, DATA), (SERVER, HIDDEN_ALERT), client_start=False
+    )
+    assert [(event.frame, event.direction) for event in seen.events] == [
+        (1, CLIENT),
+        (2, SERVER),
+        (3, CLIENT),
+        (4, SERVER),
+    ]
+
+
+def test_a_hello_after_a_hole_is_read_at_once() -> None:
+    seen = watch((CLIENT, 20), (CLIENT, HELLO), (SERVER, FLIGHT))
+    assert clear(seen) == [1, 2, 11, 12, 14]
+    assert seen.version == TLS_1_2
+
+
 def test_a_lone_record_after_a_hole_is_read_at_the_end_and_keeps_its_time() -> None:
     seen = watch(*FULL, (SERVER, 3000), (SERVER, HIDDEN_ALERT), (CLIENT, DATA), (SERVER, How.FIN))
     (found,) = seen.alerts
     assert found.frame == 6
     assert found.at == pytest.approx(AT + 0.006)
-    assert [type(event).__name__ for event in seen.events[-2:]] == ["AlertSeen", "ClosedSeen"]
+    assert [event.frame for event in seen.events[-3:]] == [6, 7, 8]
 
 
 @pytest.mark.parametrize("count", [1, 3, 100])

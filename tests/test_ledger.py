@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from analyzers.events import AlertSeen, Event, ProtectedSeen
 from analyzers.ledger import MAX_EVENTS, MAX_OTHERS, MAX_TAIL, Ledger
 from tests.observing import CLIENT, SERVER
@@ -55,6 +57,23 @@ def test_only_protected_records_make_room() -> None:
     assert times == sorted(times)
     assert len(ledger.events) == MAX_EVENTS + len(between) + MAX_TAIL
     assert sum(ledger.dropped.values()) == len(before) + len(after) - MAX_EVENTS - MAX_TAIL
+
+
+@pytest.mark.parametrize("before", [10, MAX_EVENTS, MAX_EVENTS + 10, MAX_EVENTS + 3 * MAX_TAIL])
+def test_what_is_told_late_stands_where_its_time_belongs(before: int) -> None:
+    ledger = filled(*(data(number) for number in range(before)))
+    ledger.add(alert(before - 4), late=True)
+    assert [event.at for event in ledger.events[-6:]] == [
+        before - 5,
+        before - 4,
+        before - 4,
+        before - 3,
+        before - 2,
+        before - 1,
+    ]
+    assert isinstance(ledger.events[-4], AlertSeen)
+    ledger.add(alert(before - 4))
+    assert ledger.events[-1] == alert(before - 4)
 
 
 def test_too_much_of_anything_else_fills_it() -> None:

@@ -23,6 +23,7 @@ SWITCH = record(CHANGE_CIPHER_SPEC, b"\x01")
 WARNING = record(ALERT, b"\x01\x00")
 DATA = record(APPLICATION_DATA, bytes(range(256)))
 BEAT = record(HEARTBEAT, b"\x01\x00\x00")
+HIDDEN = record(ALERT, bytes(range(100, 126)))
 EMPTY = record(HANDSHAKE, b"")
 STREAM = HELLO + SWITCH + EMPTY + WARNING + DATA + BEAT
 NO_HEADERS = bytes(range(32, 128)) * 4
@@ -226,25 +227,52 @@ def test_the_search_holds_no_more_than_a_record() -> None:
 
 def test_a_lone_record_is_read_once_nothing_will_follow() -> None:
     reader = RecordReader(synced=False)
-    assert read(reader, NO_HEADERS + WARNING) == []
+    assert read(reader, NO_HEADERS + HIDDEN) == []
     assert reader.lost
     assert reader.partial is None
     done, fault = reader.settle()
     assert fault is None
-    assert kinds(done) == [(ALERT, len(NO_HEADERS), 2)]
+    assert kinds(done) == [(ALERT, len(NO_HEADERS), 26)]
     assert reader.settle() == ([], None)
+
+
+@pytest.mark.parametrize("lone", [HELLO, WARNING, record(ALERT, b"\x02\xff"), SWITCH])
+def test_what_can_be_nothing_else_is_read_at_once(lone: bytes) -> None:
+    data = NO_HEADERS + lone
+    (found,) = check_stream(lambda: feeder(RecordReader(synced=False)), data, tail=b"\xff")
+    assert (found.offset, found.fragment) == (len(NO_HEADERS), lone[5:])
+
+
+@pytest.mark.parametrize(
+    "doubtful",
+    [
+        record(ALERT, b"\x03\x28"),
+        record(ALERT, b"\x02\x28\x02"),
+        record(CHANGE_CIPHER_SPEC, b"\x02"),
+        record(CHANGE_CIPHER_SPEC, b"\x01\x01"),
+        record(HANDSHAKE, b"\xc8\x00\x00\x00"),
+        record(HANDSHAKE, b"\x0b\x00\x00\x05hide"),
+        record(HANDSHAKE, b"\x0e\x00\x00"),
+        record(HEARTBEAT, b"\x01\x00"),
+        DATA,
+    ],
+)
+def test_what_could_be_chance_waits_for_a_record_behind_it(doubtful: bytes) -> None:
+    reader = RecordReader(synced=False)
+    assert read(reader, doubtful) == []
+    assert [each.offset for each in read(reader, WARNING)] == [0, len(doubtful)]
 
 
 @pytest.mark.parametrize("tail", [b"\x17", b"\x17\x03\x03", DATA[:100]])
 def test_the_beginning_of_a_record_behind_it_counts_for_it(tail: bytes) -> None:
     reader = RecordReader(synced=False)
-    done = read(reader, WARNING + tail) + reader.settle()[0]
-    assert kinds(done) == [(ALERT, 0, 2)]
+    done = read(reader, HIDDEN + tail) + reader.settle()[0]
+    assert kinds(done) == [(ALERT, 0, 26)]
     assert reader.partial is not None
     assert reader.partial.had == len(tail)
 
 
-@pytest.mark.parametrize("tail", [b"", b"\x17", b"\x17\x03\x03\x00", NO_HEADERS, WARNING + b"x"])
+@pytest.mark.parametrize("tail", [b"", b"\x17", b"\x17\x03\x03\x00", NO_HEADERS, HIDDEN + b"x"])
 def test_nothing_is_made_of_bytes_that_form_no_chain(tail: bytes) -> None:
     reader = RecordReader(synced=False)
     assert read(reader, tail) == []
