@@ -23,6 +23,8 @@ _TICKET = 60
 """Server data records from here on, before any client data, are session tickets."""
 _TOGETHER = 0.25
 """Seconds within which a side's last alerts follow each other."""
+_SOON = 3.0
+"""Seconds within which an end belongs to the alert before it; after a ping it comes later."""
 _CROSSED = 120
 """Even after client data, the server's first records from here on are session tickets."""
 _VERIFY_KEYS = {  # CertificateVerify: 4 header, 2 scheme, 2 length, signature
@@ -267,7 +269,7 @@ def _is_ticket(body: int, flights: Flights, reader: Tls13Reader) -> bool:
 
 
 def _ends_soon(flights: Flights, index: int) -> bool:
-    """Whether nothing but alerts and endings follows from that side, and an ending does."""
+    """Whether nothing but alerts and endings follows from that side, and an ending soon."""
     transcript = flights.transcript
     record = transcript.events[index]
     sender = record.direction
@@ -281,4 +283,5 @@ def _ends_soon(flights: Flights, index: int) -> bool:
             if padded and twin and event.at - record.at < _TOGETHER:
                 continue
             return False
-    return any(transcript.close_of(way) is not None for way in (CLIENT, SERVER))
+    ends = (transcript.close_of(way) for way in (CLIENT, SERVER))
+    return any(end is not None and end.at - record.at < _SOON for end in ends)
