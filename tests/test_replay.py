@@ -8,6 +8,7 @@ from analyzers.events import GapSeen, HandshakeSeen, How
 from analyzers.transcript import Transcript
 from proxy.lab import messages as wire
 from proxy.replay import End, Hole, Payload, replay
+from tests.hellos import sslv2_client_hello
 from tests.sessions import AT, CLIENT, SERVER, TOLD, acme, bytes_of, observe, tls_session
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
@@ -108,6 +109,18 @@ def test_a_message_over_several_records_keeps_their_number(size: int) -> None:
         event.records for event in seen.of(HandshakeSeen)
     ]
     assert shape(again) == shape(seen)
+
+
+def test_a_hello_in_ssl_2_framing_comes_back_as_it_came() -> None:
+    hello = sslv2_client_hello()
+    told = [
+        Payload(CLIENT, AT, hello + wire.client_key_exchange(bytes(16))),
+        Payload(SERVER, AT, wire.server_hello()),
+    ]
+    seen = observe(told)
+    again = replay(seen)
+    assert bytes_of(again, CLIENT) == bytes_of(told, CLIENT)
+    assert shape(observe(again)) == shape(seen)
 
 
 def test_nothing_seen_is_nothing_told() -> None:

@@ -101,6 +101,11 @@ def test_events_by_class_and_side() -> None:
     assert FULL.message(ClientHello, SERVER) is None
 
 
+def test_each_side_has_another() -> None:
+    assert (CLIENT.other, SERVER.other) == (SERVER, CLIENT)
+    assert (CLIENT.sender, SERVER.sender) == ("client", "server")
+
+
 def test_a_real_ending_is_told_from_our_own_impatience() -> None:
     assert [event.how for event in FULL.closes] == [How.TIMEOUT, How.FIN, How.RST]
     end = FULL.close_of(CLIENT)
