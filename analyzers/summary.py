@@ -278,7 +278,7 @@ _EVENT_NAMES = {
 }
 _EVENT_FILTERS = {
     "AlertSeen": "tls.alert_message",
-    "ProtectedSeen": "tls.record.opaque_type == 23 || tls.app_data",
-    "ClosedSeen": "tcp.flags.fin == 1 || tcp.flags.reset == 1",
+    "ProtectedSeen": "(tls.record.opaque_type == 23 || tls.app_data)",
+    "ClosedSeen": "(tcp.flags.fin == 1 || tcp.flags.reset == 1)",
     "NotConnectedSeen": "tcp.flags.syn == 1",
 }
