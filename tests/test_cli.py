@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -332,3 +333,91 @@ def test_an_interrupt_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(cli, "run", interrupted)
     assert entry.main([]) == entry.INTERRUPTED
+
+
+def test_explain_takes_any_bytes_and_looks_at_the_beginning_only() -> None:
+    line = b"\xff\xfe\x1b[31m CLIENT ALERT: Fatal - Unknown CA \x00\n"
+    done = subprocess.run(
+        [sys.executable, "-m", "proxy", "explain", "-"],
+        input=line + b"x" * 1_000_000,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert b"unknown_ca" in done.stdout
+    assert b"\x1b" not in done.stdout + done.stderr
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+
+
+def shell(redirections: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """The command with streams that a shell has closed or sent elsewhere."""
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {redirections}', "sh", sys.executable, "-m", "proxy"]
+        + [str(argument) for argument in arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@posix
+@pytest.mark.parametrize(
+    ("redirections", "arguments", "code"),
+    [
+        (">&-", ["explain", "70"], 0),
+        (">&-", ["--help"], 0),
+        ("2>&-", ["read", "no-such-file"], 2),
+        ("<&- >&- 2>&-", ["explain", "-"], 2),
+    ],
+)
+def test_closed_streams_are_no_error_of_ours(
+    redirections: str, arguments: list[str], code: int
+) -> None:
+    done = shell(redirections, *arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+@posix
+@pytest.mark.parametrize("command", ["read", "explain"])
+def test_closed_standard_input_is_named(command: str) -> None:
+    done = shell("<&-", command, "-")
+    assert done.returncode == 2
+    assert done.stderr.startswith("tlswhy: standard input is closed")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [["--help"], ["explain", "70"], ["lab", "list"]])
+def test_a_full_disk_behind_the_output_is_one_clear_line(arguments: list[str]) -> None:
+    done = shell(">/dev/full", *arguments)
+    assert done.returncode == 2
+    assert done.stderr == "tlswhy: cannot write the output: No space left on device\n"
+    # Nobody can be told; at least the code is right.
+    assert shell(">/dev/full 2>/dev/full", *arguments).returncode == 2
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"LC_ALL": "C", "PYTHONUTF8": "0"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"TERM": "dumb", "COLUMNS": "20", "NO_COLOR": "1"},
+    ],
+    ids=["C", "ascii", "dumb"],
+)
+def test_any_locale_and_terminal_will_do(settings: dict[str, str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "proxy", "read", str(tmp_path / "nö\x1b\n.pcap")],
+        capture_output=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **settings},
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"tlswhy: cannot read ")
+    assert done.stderr.count(b"\n") == 1
+    assert b"\x1b" not in done.stderr

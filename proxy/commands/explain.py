@@ -9,8 +9,11 @@ import typer
 
 from analyzers.printable import printable
 from proxy.commands import options
+from proxy.limits import UsageError
 
 KNOWN, UNKNOWN = 0, 1
+MOST_INPUT = 256 * 1024
+"""Bytes of standard input that are looked at: lines around an error, not a whole log."""
 
 
 def explain(
@@ -38,7 +41,7 @@ def explain(
     from analyzers.lexicon import explain_text, suggestions
     from analyzers.render.explanation import render_explanation
 
-    asked = " ".join(text) if text != ["-"] else sys.stdin.read()
+    asked = " ".join(text) if text != ["-"] else _standard_input()
     explanation = explain_text(asked)
     if explanation is None:
         near = suggestions(asked)
@@ -60,3 +63,14 @@ def explain(
         end="",
     )
     return KNOWN
+
+
+def _standard_input() -> str:
+    """The beginning of what is piped in, whatever its encoding.
+
+    Raises:
+        UsageError: standard input is closed.
+    """
+    if sys.stdin is None or sys.stdin.closed:
+        raise UsageError("standard input is closed: pipe a log line into it, or give it as TEXT")
+    return sys.stdin.buffer.read(MOST_INPUT).decode("utf-8", "replace")

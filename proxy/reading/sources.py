@@ -128,9 +128,10 @@ def _with_first(first: memoryview, rest: Iterator[memoryview]) -> Iterator[memor
 def _open(path: str, stack: ExitStack) -> tuple[io.RawIOBase, int | None]:
     """The file and its size, if it has one."""
     if path == STDIN:
-        if sys.stdin is None or sys.stdin.isatty():
+        if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+            what = "closed" if sys.stdin is None or sys.stdin.closed else "a terminal"
             raise CannotRead(
-                "standard input is a terminal; pipe a capture into it, for instance: "
+                f"standard input is {what}; pipe a capture into it, for instance: "
                 "tcpdump -U -w - port 8883 | tlswhy read -"
             )
         file = stack.enter_context(io.FileIO(sys.stdin.fileno(), "rb", closefd=False))
