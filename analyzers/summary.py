@@ -60,7 +60,8 @@ def build_report(case: Case, findings: tuple[Finding, ...]) -> r.Report:
         ),
         analysis=r.Analysis(
             stopped=tr.stopped is not None,
-            reason=tr.stopped.reason if tr.stopped else None,
+            # An internal error's words may quote what strangers sent.
+            reason=printable(tr.stopped.reason) if tr.stopped else None,
             warnings=_warnings(case),
         ),
         closes=[_close(case, close) for close in tr.closes],

@@ -22,7 +22,7 @@ from proxy.limits import Limits
 from proxy.live import ANY_PORT, open_proxy
 from proxy.log import ReportLog
 from proxy.observer import Explained, Hints
-from proxy.tap import Endpoint
+from proxy.tap import Endpoint, message
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """The codes of shells, env and timeout for a command that could not be started."""
@@ -94,7 +94,7 @@ async def run_command(
             dropped += 1
 
     def say(line: str) -> None:
-        print(f"tlswhy: {line}", file=stderr, flush=True)
+        print(message(line), file=stderr, flush=True)
 
     try:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

@@ -19,7 +19,7 @@ from proxy.limits import Latest, Limits
 from proxy.live import Proxy
 from proxy.log import ReportLog
 from proxy.observer import Explained, Hints
-from proxy.tap import Endpoint
+from proxy.tap import Endpoint, message
 
 LOOPBACK = Endpoint("127.0.0.1", 8883)
 
@@ -74,7 +74,7 @@ class Output:
     def say(self, line: str) -> None:
         """The proxy's own messages."""
         with contextlib.suppress(OSError, ValueError):
-            print(f"tlswhy: {line}", file=self._stderr, flush=True)
+            print(message(line), file=self._stderr, flush=True)
 
     def started(self, proxy: Proxy) -> None:
         """Say what listens, and how to point a client here."""

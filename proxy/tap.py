@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
 from analyzers.events import Direction, How
+from analyzers.printable import printable
 
 Why = Literal["refused", "timeout", "unreachable", "name"]
 
@@ -31,7 +32,12 @@ def endpoint_of(address: Any) -> Endpoint:
 
 def to_stderr(line: str) -> None:
     """Where the proxy's own messages go unless somebody wants them."""
-    print(f"tlswhy: {line}", file=sys.stderr, flush=True)
+    print(message(line), file=sys.stderr, flush=True)
+
+
+def message(text: str) -> str:
+    """A message of the proxy as lines for a terminal: it may quote what strangers sent."""
+    return "tlswhy: " + "\n".join(printable(line) for line in text.split("\n"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

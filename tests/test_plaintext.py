@@ -102,6 +102,8 @@ KNOWN: list[tuple[Direction, bytes, str, str, dict[str, Fact]]] = [
         "an HTTP request in clear (GET /mqtt)",
         {"method": "GET", "path": "/mqtt", "websocket": False},
     ),
+    (C, b"CONNECT al:hunter@b:1 HTTP/1.1\r\n\r\n", "http", "(CONNECT b:1)", {}),
+    (C, b"GET /x;key=hunter#y HTTP/1.1\r\n\r\n", "http", "(GET /x)", {}),
     (C, b"PUT http://alice:hunter@b/x HTTP/1.1\r\n\r\n", "http", "(PUT http://b/x)", {}),
     (C, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "http", "(PRI *)", {}),
     (

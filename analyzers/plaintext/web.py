@@ -45,8 +45,8 @@ def http_request(data: bytes, final: bool) -> Answer:
     if end < 0 and not final and len(data) < _HEAD_LIMIT:
         return WAIT
     head = data[: end if end >= 0 else _HEAD_LIMIT]
-    # Credentials may stand before the host or after the question mark.
-    target = re.sub(rb"//[^/@]*@", b"//", parts[2].split(b"?")[0])
+    # Credentials may stand before the host, and after any of these marks.
+    target = re.sub(rb"(^|//)[^/]*@", rb"\1", re.split(rb"[?;#&]", parts[2])[0])
     method, path = parts[1].decode(), shown(target)
     upgrade = re.search(rb"(?im)^upgrade:[ \t]*websocket", head) is not None
     subprotocol = re.search(rb"(?im)^sec-websocket-protocol:[ \t]*([^\r\n]*)", head)
