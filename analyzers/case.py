@@ -30,6 +30,8 @@ CERTIFICATE_ALERTS = frozenset({42, 43, 44, 45, 46, 48, 111, 113, 114})
 section 6.2 gives them no other use than a certificate."""
 _AMBIGUOUS_ALERTS = frozenset({10, 40, 47, 49, 51, 70, 71, 80})
 """Alerts that one stack or another sends about a certificate, and others about other things."""
+_CRYPTO_ALERTS = (20, 21, 51)
+"""bad_record_mac, decryption_failed, decrypt_error."""
 _CERTIFICATE_LEAST = 300
 """Bytes of a protected record from which on it can hold a Certificate message."""
 _AT_ONCE = 0.03
@@ -375,6 +377,8 @@ class Case:
             return Refusal(SERVER, end, None, "silent", "likely")
         if self.phase != "client_certificate":
             return None
+        if self.server_alert in _CRYPTO_ALERTS and self.flights.sent != "certificate":
+            return None  # Where no certificate was sent, no signature of it can be wrong.
         if self.server_alert is not None:
             return Refusal(SERVER, end, self.server_alert, "alert", "certain")
         kind: Literal["hidden", "silent"] = "hidden" if end.is_alert else "silent"

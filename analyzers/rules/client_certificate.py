@@ -78,8 +78,6 @@ def client_certificate_missing(case: Case) -> Iterator[Finding]:
     refusal = case.client_refused
     if refusal is None or case.flights.sent not in ("empty", "none"):
         return
-    if refusal.alert is not None and refusal.alert in (20, 51):
-        return
     clear = not case.tr.tls13
     certainty: Certainty = "certain" if clear and refusal.kind == "alert" else "likely"
     empty = next(

@@ -41,6 +41,7 @@ def alpn_mismatch(case: Case) -> Iterator[Finding]:
     names = listed([name.decode("ascii", "backslashreplace") for name in hello.extensions.alpn])
     early = case.phase in ("before_server_hello", "server_flight")
     hidden = end.kind == "hidden" and case.tr.tls13 and case.phase == "server_flight"
+    hidden = hidden and case.flights.server_finished is None
     if not ((case.server_alert == 120 and early) or (hidden and hello.extensions.alpn)):
         return
     yield Finding(

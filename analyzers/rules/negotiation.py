@@ -177,6 +177,7 @@ def no_shared_signature_scheme(case: Case) -> Iterator[Finding]:
         and end.direction is SERVER
         and end.kind == "hidden"
         and case.phase == "server_flight"
+        and case.flights.server_finished is None
         and not hello.extensions.alpn
     ):
         yield Finding(
@@ -262,10 +263,10 @@ def handshake_refused(case: Case) -> Iterator[Finding]:
         RFC 8446 section 6.2 (https://www.rfc-editor.org/rfc/rfc8446#section-6.2)
     """
     offer, code, end = offer_of(case), case.server_alert, case.ending
-    if offer is None or end is None or code is None:
+    if offer is None or end is None or end.direction is not SERVER:
         return
-    early = case.phase in ("before_server_hello", "server_flight")
-    if not early or code not in _NO_ANSWER or code in (115, 20):
+    instead = case.phase == "before_server_hello" and end.kind in ("alert", "hidden")
+    if not instead and not (case.phase == "server_flight" and code in _NO_ANSWER):
         return
     event = case.tr.client_hello_event
     yield Finding(
@@ -273,7 +274,7 @@ def handshake_refused(case: Case) -> Iterator[Finding]:
         role="cause",
         certainty="certain",
         title="The broker refused the handshake without saying why",
-        explanation=f"The broker answered the ClientHello with {alert(code)}. "
+        explanation=f"In answer to the ClientHello the broker {leaving(case.tr, end)}. "
         f"{' '.join(_remaining(case, offer))}",
         evidence=(
             *((at_event(event, "The offer."),) if event is not None else ()),

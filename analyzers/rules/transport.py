@@ -31,7 +31,8 @@ def server_closed_after_client_hello(case: Case) -> Iterator[Finding]:
     References:
         RFC 8446 section 6.1 (https://www.rfc-editor.org/rfc/rfc8446#section-6.1)
     """
-    yield from _after_hello(case, "fin", "server-closed-after-client-hello", "closed")
+    kinds = ("fin", "close_notify")
+    yield from _after_hello(case, kinds, "server-closed-after-client-hello", "closed")
 
 
 @rule("transport")
@@ -49,13 +50,15 @@ def server_reset_after_client_hello(case: Case) -> Iterator[Finding]:
     References:
         RFC 9293 section 3.5.2 (https://www.rfc-editor.org/rfc/rfc9293#section-3.5.2)
     """
-    yield from _after_hello(case, "rst", "server-reset-after-client-hello", "reset")
+    yield from _after_hello(case, ("rst",), "server-reset-after-client-hello", "reset")
 
 
-def _after_hello(case: Case, kind: str, identifier: str, verb: str) -> Iterator[Finding]:
+def _after_hello(
+    case: Case, kinds: tuple[str, ...], identifier: str, verb: str
+) -> Iterator[Finding]:
     hello = case.tr.client_hello_event
-    end = gone(case, SERVER, (kind,), "before_server_hello")
-    if hello is None or end is None or case.tr.server_bytes:
+    end = gone(case, SERVER, kinds, "before_server_hello")
+    if hello is None or end is None or (case.tr.server_bytes and not end.is_alert):
         return
     if end.index < case.tr.events.index(hello):
         return
@@ -87,7 +90,8 @@ def server_closed_mid_handshake(case: Case) -> Iterator[Finding]:
     References:
         RFC 8446 section 6.1 (https://www.rfc-editor.org/rfc/rfc8446#section-6.1)
     """
-    yield from _mid(case, SERVER, ("fin", "close_notify"), "server-closed-mid-handshake", "closed")
+    kinds = ("fin", "close_notify", "alert", "hidden")
+    yield from _mid(case, SERVER, kinds, "server-closed-mid-handshake", "closed")
 
 
 @rule("transport")
@@ -121,14 +125,14 @@ def _mid(
         "client_certificate": "after the client's answer",
         "finished": "after the client's Finished",
     }[case.phase or "finished"]
+    # An alert has a reason of its own, which a more special rule may know.
     yield cause(
         identifier,
-        f"{'The broker' if end.direction is SERVER else 'The client'} {verb} the connection "
-        "in the middle of the handshake",
-        f"{who.capitalize()} {verb} the connection {place}, {when(case.waited)} after the last "
+        f"{who[:1].upper()}{who[1:]} {verb} the connection in the middle of the handshake",
+        f"{who.capitalize()} {leaving(case.tr, end)} {place}, {when(case.waited)} after the last "
         "message.",
         at_ending(case, end),
-        weight=48,
+        weight=28 if end.kind in ("alert", "hidden") else 48,
     )
 
 
