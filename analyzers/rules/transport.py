@@ -272,7 +272,8 @@ def client_closed_mid_handshake(case: Case) -> Iterator[Finding]:
         f"The client {leaving(case.tr, end)} {when(case.waited)} after the last message, "
         "before the handshake was over.",
         at_ending(case, end),
-        certainty="possible" if possible or late else "certain",
+        # Leaving with the certificate in hand may be an opinion about it.
+        certainty="possible" if possible or late else "certain" if refusal is None else "likely",
         weight=47,
     )
 
