@@ -195,12 +195,12 @@ def history(case: Case) -> str:
     """Zeek's ssl_history: a letter a message, capitals from the client.
 
     c ClientHello, s ServerHello, j HelloRetryRequest, x Certificate, r CertificateRequest,
-    k ServerKeyExchange or ClientKeyExchange, t NewSessionTicket, n ServerHelloDone,
+    k ServerKeyExchange, g ClientKeyExchange, t NewSessionTicket, n ServerHelloDone,
     y CertificateVerify, i ChangeCipherSpec, f Finished (protected handshake), l alert,
-    d data, h HelloRequest, u CertificateStatus.
+    d data, h HelloRequest, u CertificateStatus; the rest is rare, and z what is unknown.
     """
     letters = {0: "h", 1: "c", 2: "s", 4: "t", 11: "x", 12: "k", 13: "r", 14: "n", 15: "y"}
-    letters |= {16: "k", 20: "f", 22: "u"}
+    letters |= {16: "g", 20: "f", 22: "u", 3: "v", 5: "e", 8: "o", 21: "w", 23: "a", 24: "p"}
     out: list[str] = []
     seen_data = {CLIENT: False, SERVER: False}
     for event in case.tr.events:

@@ -15,6 +15,8 @@ MAX_POSSIBLE = 4
 """Causes that are merely possible, kept behind a better one."""
 FAMILY = 30
 """The weight of findings that only name the family of a cause."""
+ONLY_THE_END = frozenset({"server-closed-after-client-hello", "server-reset-after-client-hello"})
+"""Certain of how a connection ended, not of why: beside them what is possible stays."""
 _ROLES = ("cause", "contributing", "ruled_out", "note")
 
 
@@ -58,7 +60,7 @@ def _trim(findings: list[Finding]) -> list[Finding]:
     verdict = causes[0]
     named = verdict.certainty != "possible" and verdict.weight > FAMILY
     possible = [finding for finding in causes if finding.certainty == "possible"]
-    if named and verdict.certainty == "certain":
+    if named and verdict.certainty == "certain" and verdict.rule not in ONLY_THE_END:
         possible = []
     kept = {id(finding) for finding in possible[:MAX_POSSIBLE]}
     blamed = {finding.rule for finding in causes}

@@ -23,7 +23,13 @@ from analyzers.events import (
     HandshakeSeen,
     ProtectedSeen,
 )
-from analyzers.messages import SERVER_HELLO, ServerHello, changed_fields
+from analyzers.messages import (
+    CERTIFICATE,
+    SERVER_HELLO,
+    SERVER_HELLO_DONE,
+    ServerHello,
+    changed_fields,
+)
 from analyzers.printable import printable_bytes
 from analyzers.stacks import Stack
 from analyzers.transcript import SERVER
@@ -255,15 +261,29 @@ def _key_exchange(case: Case) -> r.ServerKeyExchangeReport | None:
 def _chain(case: Case, *, client: bool) -> list[r.CertificateReport] | None:
     chain = case.client_chain if client else case.server_chain
     if chain is None:
-        if client and not case.tr.tls13 and case.flights.sent == "none":
-            return []
-        return None
+        if client:
+            return [] if not case.tr.tls13 and case.flights.sent == "none" else None
+        return [] if _sent_no_chain(case) else None
     judged = case.client_judgement if client else case.server_judgement
     valid = judged.signatures if judged else ()
     return [
         certificate_report(item, valid[place] if place < len(valid) else None)
         for place, item in enumerate(chain)
     ]
+
+
+def _sent_no_chain(case: Case) -> bool:
+    """Whether the server provably sent no Certificate: it resumed, or uses a shared key.
+
+    TLS 1.3 has none where a PSK was accepted (RFC 8446 section 4.4.2), TLS 1.2 none in an
+    abbreviated handshake (RFC 5246 section 7.3) or where ServerHelloDone came without it
+    (RFC 4279 section 2). A hole in the capture may hide one.
+    """
+    tr = case.tr
+    if tr.server_hello is None or not tr.server_start or tr.gaps:
+        return False
+    sent = {event.type for event in tr.of(HandshakeSeen, SERVER)}
+    return CERTIFICATE not in sent and (case.flights.resumed or SERVER_HELLO_DONE in sent)
 
 
 def certificate_report(item: Certificate, valid: bool | None) -> r.CertificateReport:

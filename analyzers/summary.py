@@ -11,7 +11,7 @@ from analyzers import report as r
 from analyzers.case import MAX_AUTHORITIES, MAX_CERTIFICATES, Case
 from analyzers.codepoints import HandshakeType, label
 from analyzers.community_id import community_id
-from analyzers.events import ClosedSeen, HandshakeSeen, How
+from analyzers.events import ClosedSeen, HandshakeSeen, How, NotConnectedSeen
 from analyzers.finding import Evidence, Finding
 from analyzers.fixes import fixes_for
 from analyzers.handshake_report import build_tls
@@ -261,7 +261,9 @@ def _evidence(case: Case, item: Evidence) -> r.EvidenceReport:
         message=message,
         offset=item.offset,
         length=item.length,
-        stream_offset=event.stream_offset if event is not None else None,
+        stream_offset=None
+        if event is None or isinstance(event, NotConnectedSeen)
+        else event.stream_offset,
         frame=event.frame if event is not None else None,
         says=printable(item.says),
         wireshark=wireshark,
