@@ -62,7 +62,8 @@ def ours(data: bytes) -> tuple[dict[int, int | None], list[Told]]:
     file = CaptureFile("a.pcap", Dissector(segment, streams.unreachable).frame, warnings)
     file.feed(data)
     file.finish()
-    streams.finish()
+    while streams.finish():  # one connection a call
+        pass
     assert not warnings
     return numbers, [told for told in (flow.sink for flow in streams.finished) if told]  # type: ignore[misc]  # all are Told
 
@@ -186,10 +187,12 @@ def test_nothing_that_is_written_makes_wireshark_complain(
     ends: tuple[str, str], tmp_path: Path
 ) -> None:
     path = tmp_path / "a.pcapng"
+    speak_tls = 0
     with path.open("wb") as file:
         writer = CaptureWriter(file, comment="a section")
         for number, capture in enumerate(CAPTURES):
             _, (told,) = ours(capture.read_bytes())
+            speak_tls += bytes(told.client[:1]) == b"\x16"
             client, server = (ends[0], 50_000 + number), (ends[1], 8883)
             flow = writer.flow(client, server, comment=capture.name)
             at = 1e9 + number
@@ -208,6 +211,6 @@ def test_nothing_that_is_written_makes_wireshark_complain(
     assert tshark(path, *checks, "-Y", complaints) == []
     assert tshark(path, "-Y", "tcp.analysis.flags or _ws.malformed") == []
     hellos = tshark(path, "-d", "tcp.port==8883,tls", "-Y", "tls.handshake.type == 1")
-    assert len(hellos) == 3
+    assert len(hellos) == speak_tls > 0
     comments = tshark(path, "-T", "fields", "-e", "frame.comment", "-Y", "frame.comment")
     assert comments == [capture.name for capture in CAPTURES]
