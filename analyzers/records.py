@@ -245,5 +245,5 @@ def _speaks_for_itself(content_type: int, length: int, body: bytearray) -> bool:
     if content_type == HANDSHAKE and len(body) == 4:
         return body[0] in CLEAR_TYPES and 4 + int.from_bytes(body[1:], "big") <= length
     if content_type == ALERT:
-        return length == 2 and body[:1] in (b"\x01", b"\x02")
+        return length == 2 and bytes(body[:1]) in (b"\x01", b"\x02")
     return content_type == CHANGE_CIPHER_SPEC and length == 1 and body[:1] == b"\x01"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from analyzers.connection import Connection
-from analyzers.events import Event, How
-from analyzers.transcript import CLIENT, SERVER, Direction, Transcript
+from analyzers.events import Direction, Event, How
+from analyzers.transcript import CLIENT, SERVER, Transcript
 
 __all__ = ["AT", "CLIENT", "SERVER", "Skip", "Step", "lasting", "shape", "tell", "watch"]
 
@@ -16,7 +15,8 @@ AT = 1_779_019_200.0
 _BY_CHANCE = ("at", "frame", "segments", "first_at")
 
 
-class Skip(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Skip:
     """Bytes that a relay passes on unseen."""
 
     count: int

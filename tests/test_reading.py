@@ -167,6 +167,8 @@ def test_standard_input_is_read_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_terminal_is_no_capture(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal:
+        closed = False
+
         def isatty(self) -> bool:
             return True
 
