@@ -70,6 +70,11 @@ class Limits:
     """Connections in a bundle: the last failed ones."""
     bundled_bytes: int = 16 * MIB
     """Handshake bytes of those."""
+    unwritten: int = 16 * MIB
+    """Characters that wait for a terminal or a log that takes nothing; more are dropped."""
+    output_patience: float = 2.0
+    """Seconds in which such an output takes nothing, after which nobody waits for it at the
+    end."""
     log_size: int = 64 * MIB
     """Bytes of a log file before it is rotated."""
     log_files: int = 5

@@ -20,6 +20,7 @@ from proxy.live import Proxy
 from proxy.log import ReportLog
 from proxy.observer import Explained, Hints
 from proxy.tap import Endpoint, message
+from proxy.writer import Writer, write_text
 
 LOOPBACK = Endpoint("127.0.0.1", 8883)
 
@@ -56,6 +57,7 @@ class Output:
 
     def __init__(self, options: ServeOptions, *, stdout: TextIO, stderr: TextIO) -> None:
         self._options = options
+        self._trio = trio.lowlevel.current_trio_token()
         self._stdout = stdout
         self._stderr = stderr
         self._people = stderr if options.json_to_stdout else stdout
@@ -70,11 +72,13 @@ class Output:
             if options.log is not None
             else None
         )
+        # Two, because a paused terminal is no reason to lose lines of the log.
+        self._terminal = Writer(options.limits.unwritten)
+        self._disk = Writer(options.limits.unwritten)
 
     def say(self, line: str) -> None:
         """The proxy's own messages."""
-        with contextlib.suppress(OSError, ValueError):
-            print(message(line), file=self._stderr, flush=True)
+        self._terminal.put(lambda: write_text(self._stderr, f"{message(line)}\n"), len(line))
 
     def started(self, proxy: Proxy) -> None:
         """Say what listens, and how to point a client here."""
@@ -111,8 +115,9 @@ class Output:
                 self.failures.add(item, item.snapshot.transcript.handshake_bytes)
         if self._log is not None or options.json_to_stdout:
             line = render_json(report).rstrip("\n")
-            if self._log is not None:
-                self._log.write(line)
+            log = self._log
+            if log is not None:
+                self._disk.put(lambda: log.write(line), len(line))
             if options.json_to_stdout:
                 self._print(self._stdout, line)
 
@@ -139,7 +144,8 @@ class Output:
         self._print(self._people, f"\n{text}")
 
     def summary(self, proxy: Proxy) -> None:
-        """Say what there was."""
+        """Say what there was, once the log knows what was lost."""
+        self._disk.drain(self._options.limits.output_patience)
         stats = proxy.stats()
         outcomes = ", ".join(f"{n} {_words(name)}" for name, n in self.outcomes.most_common())
         plural = "" if stats.accepted == 1 else "s"
@@ -151,22 +157,37 @@ class Output:
             (proxy.observer.failed, "not explained because of a bug"),
             (stats.tap_errors, "not observed because of a bug"),
             (stats.handler_errors, "ended by a bug"),
-            (self._log.failed if self._log is not None else 0, "lines lost from the log"),
+            (
+                self._disk.dropped + (self._log.failed if self._log is not None else 0),
+                "lines lost from the log",
+            ),
+            (self._terminal.dropped, "not shown because the output took nothing"),
+            (self._terminal.failed + self._disk.failed, "not written because of a bug"),
         ):
             if count:
                 lines.append(f"  {count:>5} {what}")
         self._print(self._people, "\n" + "\n".join(lines))
 
+    def drain(self) -> bool:
+        """Wait until all is written that was said; False if an output takes nothing."""
+        patience = self._options.limits.output_patience
+        return self._disk.drain(patience) and self._terminal.drain(patience)
+
     def close(self) -> None:
-        """Close the log."""
+        """Close the log, once what waits for it is written."""
         if self._log is not None:
-            self._log.close()
+            self._disk.put(self._log.close, 0)
+        self.drain()
 
     def _print(self, stream: TextIO, text: str) -> None:
+        self._terminal.put(lambda: self._write(stream, f"{text}\n"), len(text))
+
+    def _write(self, stream: TextIO, text: str) -> None:
         try:
-            print(text, file=stream, flush=True)
+            write_text(stream, text)
         except BrokenPipeError:
-            self.gone.set()
+            with contextlib.suppress(trio.RunFinishedError):
+                self._trio.run_sync_soon(self.gone.set)
         except OSError as error:  # a full disk behind a redirection
             self.say(f"cannot write the output: {error.strerror or error}")
 

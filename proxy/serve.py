@@ -67,10 +67,12 @@ async def serve(
                 log=out.say,
             ) as proxy:
                 out.started(proxy)
+                await trio.to_thread.run_sync(out.drain)
                 task_status.started(proxy)
                 await _until_stopped(proxy, signals, out, options.grace)
         if out.gone.is_set():
             raise BrokenPipeError(errno.EPIPE, "the reader of the output has gone")
+        out.drain()
         if on_stop is not None and options.bundle:
             on_stop(list(out.failures))
         out.summary(proxy)

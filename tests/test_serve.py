@@ -214,6 +214,42 @@ async def test_a_reader_of_the_output_that_goes_away_ends_the_proxy() -> None:
                 await ended.wait()
 
 
+@needs_signals
+async def test_an_output_that_nobody_reads_stops_neither_the_traffic_nor_the_end(
+    tmp_path: Path,
+) -> None:
+    """As with a paused terminal: the pipe is full before the first word."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)
+    log = tmp_path / "log.jsonl"
+    async with refusing_broker() as broker:
+        options = ServeOptions(
+            broker=broker, listens=ANYWHERE, log=log, limits=Limits(output_patience=0.01)
+        )
+        code: list[int] = []
+        with os.fdopen(writer, "w") as stdout:
+
+            async def run(task_status: trio.TaskStatus[Proxy]) -> None:
+                code.append(
+                    await serve(options, stdout=stdout, stderr=stdout, task_status=task_status)
+                )
+
+            async with trio.open_nursery() as nursery:
+                proxy = await nursery.start(run)
+                with trio.fail_after(PATIENCE):
+                    for _ in range(3):
+                        assert await fail_once(proxy.listeners[0]) == (FATAL, How.FIN)
+                    await until(lambda: proxy.stats().open == 0)
+                    os.kill(os.getpid(), signal.SIGTERM)
+            assert code == [0]
+            assert len(log.read_text().splitlines()) == 3
+            os.close(reader)  # lets go of the thread that hangs
+
+
 async def test_wrong_use_is_one_plain_error() -> None:
     """Not a group of exceptions: the command line prints its text and exits with 2."""
     with listening() as taken:
@@ -235,7 +271,7 @@ async def test_a_listener_for_everybody_comes_with_a_warning() -> None:
     async with refusing_broker() as broker:
         options = ServeOptions(broker=broker, listens=(Endpoint("0.0.0.0", 0),))
         async with serving(options) as served:
-            assert "is open to other machines" in served.err.getvalue()
+            await until(lambda: "is open to other machines" in served.err.getvalue())
 
 
 # --- what is printed, and what again -----------------------------------------------------------
@@ -256,34 +292,38 @@ def screen() -> tuple[Output, io.StringIO]:
     return Output(options, stdout=stdout, stderr=io.StringIO()), stdout
 
 
-def test_what_was_said_is_not_said_again() -> None:
+async def test_what_was_said_is_not_said_again() -> None:
     output, stdout = screen()
     report = samples.misleading_alert()
     output.explained(item(report, "settled"))
+    assert output.drain()
     once = stdout.getvalue()
     output.explained(item(report, "closed"))
+    assert output.drain()
     assert stdout.getvalue() == once
     assert "Correction" not in once
 
 
-def test_a_changed_verdict_is_a_correction_under_the_same_number() -> None:
+async def test_a_changed_verdict_is_a_correction_under_the_same_number() -> None:
     output, stdout = screen()
     output.explained(item(samples.established(), "settled"))
     output.explained(item(samples.misleading_alert(), "closed"))
+    assert output.drain()
     text = stdout.getvalue()
     assert "Correction: connection 1 went on" in text
     assert text.index("OK") < text.index("Correction") < text.index("FAILED")
 
 
-def test_a_stalled_handshake_is_said_to_be_still_open() -> None:
+async def test_a_stalled_handshake_is_said_to_be_still_open() -> None:
     output, stdout = screen()
     output.explained(item(samples.silent_server(), "stalled"))
+    assert output.drain()
     assert "Connection 1 has made no progress for 10 s. It is still open; so far:" in (
         stdout.getvalue()
     )
 
 
-def test_a_full_disk_behind_stdout_is_no_reason_to_stop() -> None:
+async def test_a_full_disk_behind_stdout_is_no_reason_to_stop() -> None:
     class Full(io.StringIO):
         def write(self, text: str) -> int:
             raise OSError(28, "No space left on device")
@@ -293,6 +333,7 @@ def test_a_full_disk_behind_stdout_is_no_reason_to_stop() -> None:
         ServeOptions(broker=Endpoint("broker.example.com", 8883)), stdout=Full(), stderr=stderr
     )
     output.explained(item(samples.misleading_alert(), "closed"))
+    assert output.drain()
     assert "cannot write the output: No space left on device" in stderr.getvalue()
     assert not output.gone.is_set()
     assert sum(output.rules.values()) == 1
