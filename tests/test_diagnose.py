@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzers.diagnose import FAMILY, MAX_POSSIBLE, explain, find
+from analyzers.diagnose import FAMILY, MAX_POSSIBLE, ONLY_THE_END, explain, find
 from analyzers.finding import Finding
 from tests.test_rules_certificates import broker_faults, client_faults
 from tests.test_rules_connection import FIRES as CONNECTION
@@ -97,7 +97,8 @@ def test_a_list_of_maybes_is_short_and_never_stands_behind_certainty(
     found = [item for item in find(case(*steps)) if item.role == "cause"]
     maybes = [item for item in found[1:] if item.certainty == "possible"]
     assert len(maybes) <= MAX_POSSIBLE
-    if found[0].certainty == "certain" and found[0].weight > FAMILY:
+    reason = found[0].rule not in ONLY_THE_END
+    if reason and found[0].certainty == "certain" and found[0].weight > FAMILY:
         assert maybes == []
 
 
@@ -149,9 +150,10 @@ STEPS = st.lists(
 )
 
 
-@given(STEPS)
-def test_no_order_of_events_confuses_it(steps: list[Step]) -> None:
-    report = told(*steps)
-    assert (report.outcome.failed_by is None) <= (report.verdict is None or not steps or True)
-    if report.outcome.status == "established" and report.outcome.failed_by is None:
-        assert report.verdict is None
+@given(st.sampled_from(["C hello", "C hello12", "C hello13"]), STEPS)
+def test_no_order_of_events_confuses_it(hello: str, steps: list[Step]) -> None:
+    report = told(hello, *steps)
+    if report.outcome.failed_by is not None:
+        assert report.verdict is not None, report.outcome
+    elif report.verdict is not None:
+        assert "TIMEOUT" in " ".join(map(str, steps)), "only the observer's patience ran out"

@@ -42,7 +42,8 @@ def intermediate() -> Identity:
 
 def odd(issuer: Identity | None = None, **oddities: Unpack[Oddities]) -> Identity:
     """A broker's certificate with one fault; its name is in order if nothing else is said."""
-    return authority().server(issuer or root(), **{"names": (NAME,), **oddities})
+    settings: Oddities = {"names": (NAME,), **oddities}
+    return authority().server(issuer or root(), **settings)
 
 
 def refused(*identities: Identity, alert: int = 42) -> Report:

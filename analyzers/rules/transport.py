@@ -111,16 +111,32 @@ def server_reset_mid_handshake(case: Case) -> Iterator[Finding]:
     yield from _mid(case, SERVER, ("rst",), "server-reset-mid-handshake", "reset")
 
 
+def _heard(case: Case) -> bool:
+    """Whether anything came from the server before the first ending."""
+    end = case.ending
+    until = case.tr.events[: end.index] if end is not None else case.tr.events
+    return SERVER in case.tr.pending or any(event.direction is SERVER for event in until)
+
+
+def _begun(case: Case) -> bool:
+    """The server had begun to answer in TLS, and not with an alert."""
+    if case.tr.client_hello is None or case.tr.plaintext(SERVER) is not None:
+        return False
+    end = case.ending
+    return _heard(case) and (end is None or not end.is_alert)
+
+
 def _mid(
     case: Case, way: object, kinds: tuple[str, ...], identifier: str, verb: str
 ) -> Iterator[Finding]:
-    end = gone(case, way, kinds, *_HANDSHAKE)
-    if end is None:
+    end = gone(case, way, kinds, *_HANDSHAKE, "before_server_hello")
+    if end is None or (case.phase == "before_server_hello" and not _begun(case)):
         return
     if end.direction is SERVER and case.client_refused is not None:
         return
     who = side(end.direction)
     place = {
+        "before_server_hello": "before its ServerHello was complete",
         "server_flight": "after the ServerHello, before the client's answer",
         "client_certificate": "after the client's answer",
         "finished": "after the client's Finished",
@@ -153,7 +169,7 @@ def server_silent(case: Case) -> Iterator[Finding]:
         RFC 8446 section 4.1.1 (https://www.rfc-editor.org/rfc/rfc8446#section-4.1.1)
     """
     hello = case.tr.client_hello_event
-    if hello is None or case.tr.server_bytes or case.phase != "before_server_hello":
+    if hello is None or _heard(case) or case.phase != "before_server_hello":
         return
     end = case.ending
     if end is not None and (end.direction is SERVER or case.waited < _PATIENCE):
@@ -187,7 +203,8 @@ def server_stalled_mid_handshake(case: Case) -> Iterator[Finding]:
         RFC 8446 section 4 (https://www.rfc-editor.org/rfc/rfc8446#section-4)
     """
     end = case.ending
-    if case.phase not in _HANDSHAKE or case.server_refused is not None:
+    early = case.phase == "before_server_hello" and _begun(case)
+    if (case.phase not in _HANDSHAKE and not early) or case.server_refused is not None:
         return
     if end is None:
         if case.outcome.status != "failed":
