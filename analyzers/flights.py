@@ -89,6 +89,9 @@ def _client_auth_tls12(flights: Flights) -> None:
     elif done or flights.resumed or flights.second_flight is not None:
         flights.requested = False
     chain = tr.message(CertificateMessage, CLIENT)
+    if any(event.type == CERTIFICATE for event in tr.of(HandshakeSeen, CLIENT)):
+        # Nobody sends one unasked (RFC 5246 section 7.4.6): the request was not captured.
+        flights.requested = True
     if chain is not None:
         flights.sent = "certificate" if chain[1].certificates else "empty"
     elif any(event.type == CERTIFICATE for event in tr.of(HandshakeSeen, CLIENT)):

@@ -129,7 +129,7 @@ def _judge(
         return _without_data(transcript, ends)
     if transcript.plaintext(CLIENT) is not None and transcript.client_hello is None:
         return _not_tls(transcript, ends)
-    if transcript.client_hello is None and not transcript.client_start:
+    if transcript.client_hello is None and not transcript.client_start and not _hello(transcript):
         return _middle(transcript, ends)
     phase = _phase(transcript, flights, ends)
     if phase == "after_handshake":
@@ -171,8 +171,18 @@ def _not_tls(transcript: Transcript, ends: tuple[Ending, ...]) -> _Judgement:
     return _Judgement("not_tls", failed_by, "before_server_hello")
 
 
+def _hello(transcript: Transcript) -> bool:
+    """Whether only the ClientHello is missing: from the ServerHello on all can be judged."""
+    return transcript.server_hello is not None and transcript.client_bytes > 0
+
+
 def _middle(transcript: Transcript, ends: tuple[Ending, ...]) -> _Judgement:
-    """The capture began after the client's first byte: say what it shows, no more."""
+    """The capture began after both hellos: say what it shows, no more.
+
+    A fatal alert in clear is a failed handshake: after a completed one it is encrypted.
+    """
+    if ends and ends[0].kind == "alert":
+        return _Judgement("failed", party(ends[0].direction), None, "likely")
     if transcript.protected(CLIENT) or transcript.protected(SERVER):
         return _Judgement("established", None, None, "likely")
     return _Judgement("incomplete", party(ends[0].direction) if ends else None, None, "possible")

@@ -133,7 +133,7 @@ def _warnings(case: Case) -> list[str]:
             f"{event.direction.sender}: {fault}" for fault in getattr(event.body, "faults", ())
         ]
     if case.tr.gaps:
-        found.append(f"{case.tr.gaps} holes in the capture")
+        found.append(f"{case.tr.gaps} hole{'s' * (case.tr.gaps > 1)} in the capture")
     for side in (SERVER, CLIENT):
         sent = len(case.tr.certificates(side) or ())
         if sent > MAX_CERTIFICATES:

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzers.connection import Connection
 from analyzers.diagnose import FAMILY, MAX_POSSIBLE, ONLY_THE_END, explain, find
 from analyzers.finding import Finding
+from analyzers.rules import catalogue
 from tests.test_rules_certificates import broker_faults, client_faults
 from tests.test_rules_connection import FIRES as CONNECTION
 from tests.test_rules_hello import FIRES as HELLO
@@ -157,3 +159,27 @@ def test_no_order_of_events_confuses_it(hello: str, steps: list[Step]) -> None:
         assert report.verdict is not None, report.outcome
     elif report.verdict is not None:
         assert "TIMEOUT" in " ".join(map(str, steps)), "only the observer's patience ran out"
+
+
+@pytest.mark.parametrize(
+    ("end", "rule"),
+    [("FIN", "server-closed-after-client-hello"), ("RST", "server-reset-after-client-hello")],
+)
+def test_no_answer_to_a_hello_leaves_a_port_without_tls_possible(end: str, rule: str) -> None:
+    report = told("C hello", f"S {end}")
+    assert verdict(report) == rule
+    assert "tls-to-plaintext-port" in causes(report, "possible")
+    plain = told("C hello", f"S {end}", port=1883)
+    assert verdict(plain) == "tls-to-plaintext-port"
+
+
+def test_the_rules_that_keep_what_is_possible_exist() -> None:
+    assert {rule.id for rule in catalogue()} >= ONLY_THE_END
+
+
+def test_where_no_connection_came_about_there_is_no_stream_to_point_into() -> None:
+    connection = Connection()
+    connection.not_connected("refused", "192.0.2.1:8883 refused the TCP connection", 10.0)
+    [proof] = explain(connection.transcript, context()).findings[0].evidence
+    assert proof.message == "connect"
+    assert proof.stream_offset is None

@@ -20,6 +20,7 @@ from tests.transcripts import (
     Step,
     asking,
     chain,
+    client_chain,
     connected_12,
     device,
     established_12,
@@ -233,3 +234,25 @@ def test_a_half_sent_hello_counts_as_the_clients_bytes() -> None:
     half = Hello(server_name=NAME).record[:60]
     assert judged(("C", half), "C FIN") == ("failed", "client", "before_server_hello")
     assert judged(("C", half), "+5", "S FIN") == ("failed", "server", "before_server_hello")
+
+
+def test_a_capture_from_the_server_hello_on_is_judged_like_a_whole_one() -> None:
+    whole = asking()[1:]
+    found = outcome(*whole, "S alert 40", "S FIN", client_start=False)
+    assert (found.status, found.failed_by, found.phase) == (
+        "failed",
+        "server",
+        "client_certificate",
+    )
+    only_server = [step for step in whole if step[0][0] == "S"]
+    assert outcome(*only_server, "S FIN", client_start=False).phase is None
+
+
+def test_a_clear_alert_in_the_middle_is_a_failure() -> None:
+    found = outcome("C cke", "C ccs", "C hs 40", "S alert 20", "S FIN", client_start=False)
+    assert (found.status, found.failed_by, found.phase) == ("failed", "server", None)
+
+
+def test_a_client_certificate_proves_the_request_that_was_not_captured() -> None:
+    steps = ("C hello12", "S sh12", client_chain(), "C cke", "C ccs", "C hs 40", "S alert 40")
+    assert outcome(*steps).phase == "client_certificate"

@@ -220,6 +220,12 @@ def test_open_ends_and_holes_are_said() -> None:
     text = in_words(samples.cut_off())
     assert "still open when the observation ended" in text
     assert "Not seen: the beginning was not captured; 2 holes in the capture" in text
+    assert text.count("2 holes") == 1
+    torn = samples.cut_off()
+    warned = msgspec.structs.replace(torn.analysis, warnings=["2 holes in the capture", "x"])
+    text = in_words(msgspec.structs.replace(torn, analysis=warned))
+    assert text.count("2 holes") == 1
+    assert "; x." in text
 
 
 def test_hello_retry_and_client_certificates_are_named() -> None:

@@ -170,7 +170,8 @@ def limits(report: Report, columns: int, paint: Paint) -> list[str]:
         unseen.append(f"{skipped} records were passed on unread")
     if report.analysis.stopped:
         unseen.append(f"the analysis stopped: {printable(report.analysis.reason or 'no reason')}")
-    unseen += [printable(warning) for warning in report.analysis.warnings[:3]]
+    warnings = [printable(warning) for warning in report.analysis.warnings]
+    unseen += [warning for warning in warnings if warning not in unseen][:3]
     if not unseen:
         return []
     text = wrap("; ".join(unseen) + ".", columns, first="  Not seen: ", rest="    ")
