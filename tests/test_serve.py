@@ -214,41 +214,41 @@ async def test_a_reader_of_the_output_that_goes_away_ends_the_proxy() -> None:
                 await ended.wait()
 
 
-@needs_signals
-async def test_an_output_that_nobody_reads_stops_neither_the_traffic_nor_the_end(
-    tmp_path: Path,
-) -> None:
-    """As with a paused terminal: the pipe is full before the first word."""
-    assert sys.platform != "win32"
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            os.write(writer, bytes(4096))
-    os.set_blocking(writer, True)
-    log = tmp_path / "log.jsonl"
-    async with refusing_broker() as broker:
-        options = ServeOptions(
-            broker=broker, listens=ANYWHERE, log=log, limits=Limits(output_patience=0.01)
-        )
-        code: list[int] = []
-        with os.fdopen(writer, "w") as stdout:
+if sys.platform != "win32":
 
-            async def run(task_status: trio.TaskStatus[Proxy]) -> None:
-                code.append(
-                    await serve(options, stdout=stdout, stderr=stdout, task_status=task_status)
-                )
+    async def test_an_output_that_nobody_reads_stops_neither_the_traffic_nor_the_end(
+        tmp_path: Path,
+    ) -> None:
+        """As with a paused terminal: the pipe is full before the first word."""
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(writer, bytes(4096))
+        os.set_blocking(writer, True)
+        log = tmp_path / "log.jsonl"
+        async with refusing_broker() as broker:
+            options = ServeOptions(
+                broker=broker, listens=ANYWHERE, log=log, limits=Limits(output_patience=0.01)
+            )
+            code: list[int] = []
+            with os.fdopen(writer, "w") as stdout:
 
-            async with trio.open_nursery() as nursery:
-                proxy = await nursery.start(run)
-                with trio.fail_after(PATIENCE):
-                    for _ in range(3):
-                        assert await fail_once(proxy.listeners[0]) == (FATAL, How.FIN)
-                    await until(lambda: proxy.stats().open == 0)
-                    os.kill(os.getpid(), signal.SIGTERM)
-            assert code == [0]
-            assert len(log.read_text().splitlines()) == 3
-            os.close(reader)  # lets go of the thread that hangs
+                async def run(task_status: trio.TaskStatus[Proxy]) -> None:
+                    code.append(
+                        await serve(options, stdout=stdout, stderr=stdout, task_status=task_status)
+                    )
+
+                async with trio.open_nursery() as nursery:
+                    proxy = await nursery.start(run)
+                    with trio.fail_after(PATIENCE):
+                        for _ in range(3):
+                            assert await fail_once(proxy.listeners[0]) == (FATAL, How.FIN)
+                        await until(lambda: proxy.stats().open == 0)
+                        os.kill(os.getpid(), signal.SIGTERM)
+                assert code == [0]
+                assert len(log.read_text().splitlines()) == 3
+                os.close(reader)  # lets go of the thread that hangs
 
 
 async def test_wrong_use_is_one_plain_error() -> None:
