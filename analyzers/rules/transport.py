@@ -267,7 +267,7 @@ def client_closed_mid_handshake(case: Case) -> Iterator[Finding]:
     References:
         RFC 8446 section 6.1 (https://www.rfc-editor.org/rfc/rfc8446#section-6.1)
     """
-    if case.tr.client_hello is None:
+    if case.tr.client_hello is None or case.tr.plaintext(SERVER) is not None:
         return
     phases = (*_HANDSHAKE, "before_server_hello")
     end = gone(case, CLIENT, ("fin", "close_notify"), *phases)
@@ -309,7 +309,7 @@ def client_reset_mid_handshake(case: Case) -> Iterator[Finding]:
     References:
         RFC 9293 section 3.5.2 (https://www.rfc-editor.org/rfc/rfc9293#section-3.5.2)
     """
-    if case.tr.client_hello is None:
+    if case.tr.client_hello is None or case.tr.plaintext(SERVER) is not None:
         return
     end = gone(case, CLIENT, ("rst",), *_HANDSHAKE, "before_server_hello")
     if end is None:
