@@ -251,6 +251,8 @@ def _evidence(case: Case, item: Evidence) -> r.EvidenceReport:
     elif event is not None:
         message = _EVENT_NAMES.get(type(event).__name__)
         wireshark = _EVENT_FILTERS.get(type(event).__name__)
+    if isinstance(event, NotConnectedSeen) and event.why == "name":
+        wireshark = None  # a question to the name server, and no packet to the broker
     stream = case.context.stream
     if wireshark and stream is not None:
         wireshark = f"tcp.stream == {stream} && {wireshark}"

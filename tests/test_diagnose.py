@@ -178,8 +178,17 @@ def test_the_rules_that_keep_what_is_possible_exist() -> None:
 
 
 def test_where_no_connection_came_about_there_is_no_stream_to_point_into() -> None:
-    connection = Connection()
-    connection.not_connected("refused", "192.0.2.1:8883 refused the TCP connection", 10.0)
-    [proof] = explain(connection.transcript, context()).findings[0].evidence
-    assert proof.message == "connect"
-    assert proof.stream_offset is None
+    for why, pointed in (("refused", "tcp.flags.syn == 1"), ("name", None)):
+        connection = Connection()
+        connection.not_connected(why, "no way to broker.example", 10.0)
+        [proof] = explain(connection.transcript, context()).findings[0].evidence
+        assert proof.message == "connect"
+        assert proof.stream_offset is None
+        assert proof.wireshark == pointed
+
+
+def test_a_name_is_ruled_out_no_more_surely_than_a_mismatch_is_seen() -> None:
+    report = told(*to_certificate(), "C alert 48")
+    sure = {item.rule: item.certainty for item in report.findings if item.role == "ruled_out"}
+    assert sure["certificate-name-mismatch"] == "likely"
+    assert sure["certificate-expired"] == "certain"

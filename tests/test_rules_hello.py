@@ -214,3 +214,12 @@ def test_a_certificate_request_message_can_be_anything() -> None:
     odd = ("S", handshake(messages.CERTIFICATE_REQUEST, u16s((0xFFFF,))))
     steps = ("C hello12", "S sh12", chain(leaf()), odd, "S done", "C alert 50")
     assert told(*steps).outcome.phase == "server_flight"
+
+
+def test_the_identity_of_tls_1_2_is_shown_where_it_stands() -> None:
+    exchange = messages.client_key_exchange(b"\x00\x04dev9")
+    steps: tuple[Step, ...] = (PSK_SUITES, PSK_12, "S done", ("C", exchange), "S alert 115")
+    found = finding(told(*steps), "psk-unknown-identity")
+    assert found is not None
+    proof = found.evidence[0]
+    assert (proof.message, proof.offset, proof.length) == ("client_key_exchange", 4, 6)

@@ -88,7 +88,8 @@ def fault(
         yield Finding(
             rule=identifier,
             role="ruled_out",
-            certainty="certain",
+            # The name that a client checks need not be the one it sends (SNI).
+            certainty="likely" if kind == "name-mismatch" else "certain",
             title=ruled_out,
             explanation=_sentence(_of_leaf(case, passed.detail)),
             evidence=tuple(_place(case, 0, _sentence(passed.detail))),

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from analyzers.case import Case
 from analyzers.codepoints.suites import key_exchange
 from analyzers.extensions import PRE_SHARED_KEY
-from analyzers.finding import Certainty, Finding
+from analyzers.finding import Certainty, Evidence, Finding
+from analyzers.messages import ClientKeyExchange
 from analyzers.offer import Offer
 from analyzers.outcome import renegotiation_refused_by
 from analyzers.rules._rule import rule
@@ -61,8 +62,15 @@ def psk_unknown_identity(case: Case) -> Iterator[Finding]:
     else:
         return
     event, hello = case.tr.client_hello_event, case.tr.client_hello
-    sent = case.tr.client_key_exchange
-    identity = external or (sent.psk_identity if sent else None)
+    exchange = case.tr.message(ClientKeyExchange)
+    identity = external or (exchange[1].psk_identity if exchange else None)
+    proof: tuple[Evidence, ...] = ()
+    if external is not None and event is not None and hello is not None:
+        proof = (at_extension(event, hello, PRE_SHARED_KEY, "pre_shared_key"),)
+    elif exchange is not None and identity is not None:
+        proof = (
+            Evidence(says="psk_identity", event=exchange[0], offset=4, length=2 + len(identity)),
+        )
     name = identity.decode("utf-8", "backslashreplace") if identity else "the client's identity"
     yield Finding(
         rule="psk-unknown-identity",
@@ -70,14 +78,7 @@ def psk_unknown_identity(case: Case) -> Iterator[Finding]:
         certainty=certainty,
         title="The broker does not know the client's pre-shared key identity",
         explanation=f"The client named the identity {name}; the broker {leaving(case.tr, end)}.",
-        evidence=(
-            *(
-                (at_extension(event, hello, PRE_SHARED_KEY, "pre_shared_key"),)
-                if event is not None and hello is not None
-                else ()
-            ),
-            at_ending(case, end),
-        ),
+        evidence=(*proof, at_ending(case, end)),
         weight=90 if code == 115 else 78,
     )
 
