@@ -98,10 +98,12 @@ async def _until_stopped(
         return
     count = proxy.stats().open
     if count and grace > 0:
-        out.say(
-            f"stopping: {count} connections are open and have {grace:g} s to end "
-            "(stop again to cut them now)"
+        what = (
+            "1 connection is open and has"
+            if count == 1
+            else f"{count} connections are open and have"
         )
+        out.say(f"stopping: {what} {grace:g} s to end (stop again to cut now)")
     async with trio.open_nursery() as nursery:
 
         async def second() -> None:

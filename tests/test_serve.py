@@ -165,7 +165,7 @@ async def test_open_connections_get_their_grace_and_a_second_signal_cuts_them(
             await until(lambda: served.proxy.stats().open == 1)
             server = await accept(broker)
             served.stop()
-            await until(lambda: "stopping: 1 connections are open" in served.err.getvalue())
+            await until(lambda: "stopping: 1 connection is open" in served.err.getvalue())
             await client.send(b"still")
             assert await server.receive_exactly(5) == b"still"
     assert [close["how"] for close in json.loads(log.read_text())["closes"]] == ["open", "open"]
