@@ -14,6 +14,10 @@ class ParseError(ValueError):
         self.field = field
         self.offset = offset
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # What copying and pickling do by default calls __init__ without keywords.
+        return type(self).__new__, (type(self), *self.args), self.__dict__
+
     @property
     def what(self) -> str:
         """The fault alone, without its place."""

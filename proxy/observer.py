@@ -121,7 +121,15 @@ class Observer:
         while True:
             now = trio.current_time()
             for session in list(self._unsettled.values()):
-                session.look(now)
+                try:
+                    session.look(now)
+                except Exception:
+                    self.failed += 1
+                    self._unsettled.pop(session.number, None)
+                    self._log(
+                        f"connection {session.number} could not be looked at (a bug):\n"
+                        + traceback.format_exc()
+                    )
                 if session.due is None and session.settled:
                     self._unsettled.pop(session.number, None)
             self._awaited = trio.Event()

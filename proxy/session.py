@@ -124,7 +124,9 @@ class Session:
             self._emit(self._snapshot("settled", self._connection.transcript))
             return
         # The observer stops waiting, the connection does not: the close is a copy's.
-        so_far = copy.deepcopy(self._connection)
+        # Events never change, and copying them could take long.
+        kept = {id(event): event for event in self._connection.transcript.events}
+        so_far = copy.deepcopy(self._connection, kept)
         if not self._reached:
             so_far.not_connected(
                 "timeout",

@@ -15,7 +15,7 @@ from proxy import observer as observer_module
 from proxy.limits import Limits, UsageError
 from proxy.live import open_listeners, open_proxy
 from proxy.observer import Explained
-from proxy.session import Snapshot
+from proxy.session import Session, Snapshot
 from proxy.tap import Endpoint
 from tests.relaying import PATIENCE, Peer, accept, close_peers, listening, until
 from tests.test_session import FATAL, client_hello
@@ -164,6 +164,63 @@ async def test_a_bug_in_an_explanation_ends_neither_proxy_nor_traffic(
         assert proxy.observer.failed == 1
     assert shown[0].number == 2
     assert "connection 1 could not be explained (a bug)" in said[0]
+
+
+async def test_a_bug_in_a_session_ends_neither_proxy_nor_traffic(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    look = Session.look
+
+    def breaks(session: Session, at: float) -> None:
+        if session.number == 1:
+            raise RuntimeError("a bug")
+        look(session, at)
+
+    monkeypatch.setattr(Session, "look", breaks)
+    async with (
+        refusing_broker() as broker,
+        open_proxy(broker, limits=Limits(settle=0.01), log=said.append) as proxy,
+    ):
+        with trio.fail_after(PATIENCE):
+            waiting = client_of(proxy.listeners[0])
+            await until(lambda: proxy.observer.failed == 1)
+            assert await fail_once(proxy.listeners[0]) == (FATAL, How.FIN)
+            await waiting.send(client_hello())
+            assert await waiting.receive_all() == (FATAL, How.FIN)
+            waiting.close()
+            numbers = {(await proxy.finished.receive()).number for _ in range(2)}
+    assert numbers == {1, 2}
+    assert len(said) == 1
+    assert "connection 1 could not be looked at (a bug)" in said[0]
+
+
+async def test_explanations_are_dropped_by_their_bytes_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, go = threading.Event(), threading.Event()
+    explain = observer_module._explain
+
+    def slow(snapshot: Snapshot) -> object:
+        begun.set()
+        assert go.wait(PATIENCE)
+        return explain(snapshot)
+
+    monkeypatch.setattr(observer_module, "_explain", slow)
+    async with (
+        refusing_broker() as broker,
+        open_proxy(broker, limits=Limits(waiting_bytes=1), log=lambda line: None) as proxy,
+    ):
+        with trio.fail_after(PATIENCE):
+            for number in range(1, 5):
+                await fail_once(proxy.listeners[0])
+                await until(lambda: proxy.stats().open == 0)
+                if number == 1:
+                    await until(begun.is_set)
+        # One is being explained, and one may wait however large it is.
+        assert proxy.observer.dropped == 2
+        go.set()
+    assert [item.number async for item in proxy.finished] == [1, 2]
 
 
 async def test_explanations_that_nobody_has_time_for_are_dropped_and_counted(

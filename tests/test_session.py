@@ -264,3 +264,17 @@ def test_closes_reach_the_transcript_in_order() -> None:
     watched.session.ended(ACCEPTED_AT + 2)
     events = list(watched.snapshots[0].transcript.of(ClosedSeen))
     assert [event.how for event in events] == [How.FIN, How.RST]
+
+
+def test_a_stalled_handshake_with_a_faulty_message_can_be_looked_at() -> None:
+    """The copy that is looked at holds errors, which are not copied as a matter of course."""
+    watched = Watched()
+    watched.connect()
+    hello = bytearray(client_hello())
+    at = hello.index(bytes.fromhex("000a 00".replace(" ", "")))  # supported_groups
+    hello[at + 5] += 1  # a vector one byte longer than its extension
+    watched.data(CLIENT, bytes(hello), 0.25)
+    assert watched.look(20) == ["stalled"]
+    seen = watched.snapshots[0].transcript.client_hello
+    assert seen is not None
+    assert "offset" in str(seen.faults[0])

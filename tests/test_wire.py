@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 
 import pytest
@@ -117,3 +119,18 @@ def test_errors_say_what_and_where_apart() -> None:
     assert isinstance(error, ValueError)
     assert Malformed("A", "b", 1, reason="is 7").what == "is 7"
     assert Truncated("A", "b", 1, needed=2, had=0).what == "needs 2 bytes, only 0 are left"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ParseError("ClientHello", "random", 6),
+        Truncated("ClientHello", "random", 6, needed=32, had=3),
+        Malformed("Extension", "type", 9, reason="appears twice"),
+    ],
+)
+def test_errors_survive_copying_and_pickling(error: ParseError) -> None:
+    for again in (copy.copy(error), copy.deepcopy(error), pickle.loads(pickle.dumps(error))):
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+        assert (again.args, vars(again)) == (error.args, vars(error))
