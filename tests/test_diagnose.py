@@ -192,3 +192,8 @@ def test_a_name_is_ruled_out_no_more_surely_than_a_mismatch_is_seen() -> None:
     sure = {item.rule: item.certainty for item in report.findings if item.role == "ruled_out"}
     assert sure["certificate-name-mismatch"] == "likely"
     assert sure["certificate-expired"] == "certain"
+
+
+def test_the_observers_own_patience_is_no_word_from_the_server() -> None:
+    report = told("C hello", "+12", "C TIMEOUT", "S TIMEOUT")
+    assert causes(report) == ["server-silent"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzers.case import Case
+from analyzers.events import ClosedSeen
 from analyzers.finding import Finding
 from analyzers.rules._rule import rule
 from analyzers.rules._words import at_ending, at_event, cause, gone, leaving, side, when
@@ -115,7 +116,9 @@ def _heard(case: Case) -> bool:
     """Whether anything came from the server before the first ending."""
     end = case.ending
     until = case.tr.events[: end.index] if end is not None else case.tr.events
-    return SERVER in case.tr.pending or any(event.direction is SERVER for event in until)
+    return SERVER in case.tr.pending or any(
+        event.direction is SERVER and not isinstance(event, ClosedSeen) for event in until
+    )
 
 
 def _begun(case: Case) -> bool:
