@@ -264,7 +264,7 @@ class Connection:
 
     def _records(self, lane: Lane, data: bytes, now: Arrival) -> None:
         if lane.records.lost:
-            lane.arrivals.append(now)
+            lane.remember(now)
         elif lane.records.between:
             lane.record_chunk, lane.record_at = now.chunk, now.at
         self._told(lane, *lane.records.feed(data), now)

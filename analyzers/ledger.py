@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 from analyzers.events import Direction, Event, ProtectedSeen
 
 MAX_EVENTS = 256
@@ -21,7 +19,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._first: list[Event] = []
-        self._last: deque[Event] = deque()
+        self._last: list[Event] = []  # short, and smaller than a deque
         self.dropped = dict.fromkeys(Direction, 0)
         """Protected records that are no longer kept, by sender."""
 
@@ -44,7 +42,7 @@ class Ledger:
         else:
             self._last.append(event)
         if len(self._last) > MAX_TAIL:
-            oldest = self._last.popleft()
+            oldest = self._last.pop(0)
             if isinstance(oldest, ProtectedSeen):
                 self.dropped[oldest.direction] += 1
             else:
