@@ -13,7 +13,7 @@ from analyzers.codepoints.suites import key_exchange
 from analyzers.context import Context
 from analyzers.course import Flights, Sure
 from analyzers.endings import Ending
-from analyzers.events import AlertSeen, Direction, HandshakeSeen, ProtectedSeen
+from analyzers.events import AlertSeen, ClosedSeen, Direction, HandshakeSeen, ProtectedSeen
 from analyzers.extensions import STATUS_REQUEST
 from analyzers.messages import CERTIFICATE_STATUS
 from analyzers.offer import Offer
@@ -92,7 +92,7 @@ class Case:
         end = self.ending
         if end is None:
             last = self.tr.events[-1].at if self.tr.events else self.started
-            heard = [e.at for e in self.tr.events[:-2]]
+            heard = [event.at for event in self.tr.events if not isinstance(event, ClosedSeen)]
             return last - max(heard, default=self.started)
         before = [event.at for event in self.tr.events[: end.index]]
         return end.at - max(before, default=self.tr.opened_at or self.started)
@@ -333,7 +333,11 @@ class Case:
             return True
         # A client may refuse as soon as it has read the Certificate; the rest of the
         # flight can still be on its way.
-        return end.is_alert and any(
+        return self._certificate_record(end) and (end.is_alert or self._prompt())
+
+    def _certificate_record(self, end: Ending) -> bool:
+        """A protected record that can hold the server's Certificate came before the end."""
+        return any(
             isinstance(event, ProtectedSeen)
             and event.direction is SERVER
             and event.record_length >= _CERTIFICATE_LEAST
@@ -351,18 +355,18 @@ class Case:
         return "likely" if proven else "possible"
 
     def _prompt(self) -> bool:
-        """A client on OpenSSL left the moment it had the whole flight.
+        """A client on OpenSSL left the moment it had the certificate.
 
         OpenSSL itself sends an alert, but programs that look at the certificate afterwards
         do not: Node.js, Python's asyncio (which drops the alert with the transport) and
         Paho C. Who closes at once reacts to what it read; a timer or a user takes longer.
         """
-        if self.client_family not in ("openssl", "node") or self.waited > _AT_ONCE:
+        end = self.ending
+        if end is None or end.kind != "fin" or self.waited > _AT_ONCE:
             return False
-        whole = self.flights.server_finished is not None
-        if not self.tr.tls13:
-            whole = any(event.type == 14 for event in self.tr.of(HandshakeSeen, SERVER))
-        return whole and self.ending is not None and self.ending.kind == "fin"
+        if self.client_family not in ("openssl", "node"):
+            return False
+        return self._certificate_record(end) if self.tr.tls13 else bool(self.server_chain)
 
     @cached_property
     def client_refused(self) -> Refusal | None:
