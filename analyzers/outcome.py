@@ -8,7 +8,7 @@ from typing import Literal
 from analyzers.application import Application, read_application
 from analyzers.course import Flights, Sure
 from analyzers.endings import Ending, endings
-from analyzers.events import Direction, How, ProtectedSeen
+from analyzers.events import ClosedSeen, Direction, How, ProtectedSeen
 from analyzers.flights import read_flights
 from analyzers.records import HANDSHAKE
 from analyzers.transcript import CLIENT, SERVER, Transcript
@@ -25,6 +25,8 @@ Phase = Literal[
 ]
 Party = Literal["client", "server", "network"]
 
+SILENCE = 10.0
+"""Seconds without a word after which an unfinished handshake counts as failed."""
 PORT_CHECK = 1.0
 """Seconds up to which a connection without data is a port check and no failure."""
 
@@ -135,8 +137,10 @@ def _judge(
     if phase == "after_handshake":
         return _established(flights, application, ends)
     if not ends:
-        waiting = any(close.how is How.TIMEOUT for close in transcript.closes)
-        return _Judgement("failed" if waiting else "incomplete", None, phase, "likely")
+        if not _given_up(transcript):
+            return _Judgement("incomplete", None, phase, "likely")
+        # Nobody has left yet; when it comes to that it is the client or its timer.
+        return _Judgement("failed", "client", phase, "likely")
     inferred = transcript.tls13 and phase in ("client_certificate", "finished")
     return _Judgement(
         "failed", party(ends[0].direction), phase, "likely" if inferred else "certain"
@@ -152,10 +156,24 @@ def _port_check(transcript: Transcript, ends: tuple[Ending, ...]) -> bool:
     return first.kind == "fin" and first.direction is CLIENT and lasted < PORT_CHECK
 
 
+def _given_up(transcript: Transcript) -> bool:
+    """Whether the observer's patience ran out, or would have: it ended in a long silence."""
+    if any(close.how is How.TIMEOUT for close in transcript.closes):
+        return True
+    ended = max((close.at for close in transcript.closes if close.how is How.OPEN), default=None)
+    if ended is None:
+        return False
+    heard = max(
+        (event.at for event in transcript.events if not isinstance(event, ClosedSeen)),
+        default=transcript.opened_at if transcript.opened_at is not None else ended,
+    )
+    return ended - heard >= SILENCE
+
+
 def _without_data(transcript: Transcript, ends: tuple[Ending, ...]) -> _Judgement:
     """Nothing was said: who resets or hangs up is told."""
     if not ends:
-        waiting = any(close.how is How.TIMEOUT for close in transcript.closes)
+        waiting = _given_up(transcript)
         return _Judgement("no_data", "client" if waiting else None, "tcp" if waiting else None)
     if not transcript.client_start:
         return _Judgement("no_data", certainty="possible")

@@ -173,7 +173,10 @@ def test_tls13_is_never_certain_about_what_it_infers() -> None:
 def test_a_handshake_that_waits_is_incomplete_until_somebody_gives_up() -> None:
     assert judged("C hello") == ("incomplete", None, "before_server_hello")
     assert judged("C hello", "C OPEN") == ("incomplete", None, "before_server_hello")
-    assert judged("C hello", "+9", "C TIMEOUT") == ("failed", None, "before_server_hello")
+    assert judged("C hello", "+9", "C OPEN") == ("incomplete", None, "before_server_hello")
+    assert judged("C hello", "+9", "C TIMEOUT") == ("failed", "client", "before_server_hello")
+    assert judged("C hello", "+11", "C OPEN") == ("failed", "client", "before_server_hello")
+    assert judged("+11", "C OPEN", "S OPEN") == ("no_data", "client", "tcp")
     assert judged("C hello", "+9", "C FIN") == ("failed", "client", "before_server_hello")
 
 
