@@ -61,7 +61,7 @@ def build_tls(case: Case) -> r.TlsReport | None:
         client_auth=r.ClientAuth(
             requested=flights.requested,
             sent=flights.sent,
-            certainty=flights.sent_sure if flights.sent else flights.requested_sure,
+            certainty=_client_auth_certainty(case),
         ),
         client_hello=_client_hello(case),
         hello_retry_request=_retry(case),
@@ -114,6 +114,13 @@ def _resumption(case: Case) -> r.ResumptionKind:
     if hello is not None and hello.extensions.session_ticket:
         return "ticket"
     return "session_id"
+
+
+def _client_auth_certainty(case: Case) -> r.Certainty:
+    flights = case.flights
+    if flights.sent is not None:
+        return flights.sent_sure
+    return flights.requested_sure if flights.requested is not None else "possible"
 
 
 def _inferred_alpn(case: Case) -> str | None:

@@ -164,7 +164,7 @@ def limits(report: Report, columns: int, paint: Paint) -> list[str]:
     if complete.gaps:
         unseen.append(f"{complete.gaps} hole{'s' * (complete.gaps > 1)} in the capture")
     if complete.truncated:
-        unseen.append("the capture ended before the connection did")
+        unseen.append("what was seen ends before the connection did")
     skipped = report.records_skipped.client + report.records_skipped.server
     if skipped:
         unseen.append(f"{skipped} records were passed on unread")
