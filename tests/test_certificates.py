@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -29,6 +30,7 @@ from analyzers.certificates import (
     verify_certificate_verify_tls12,
     verify_server_key_exchange,
 )
+from analyzers.x509.algorithms import PublicKey
 from analyzers.x509.certificate import Certificate
 from tests.certs import AT, DAY, NAME, Made, intermediate, key, make, root
 
@@ -429,3 +431,28 @@ def test_pem_of_the_builder_is_read_the_same() -> None:
     made = intermediate(root())
     again = x509.load_pem_x509_certificate(made.certificate.public_bytes(Encoding.PEM))
     assert read_certificate(again.public_bytes(Encoding.DER)) == made.read
+
+
+@pytest.mark.parametrize(
+    ("bits", "exponent", "verifies"),
+    [
+        (16_384, 65_537, False),
+        (16_384, (1 << 63) + 1, None),
+        (4096, (1 << 63) + 1, False),
+        (16_385, 65_537, None),
+        (2048, (1 << 64) + 1, None),
+    ],
+)
+def test_keys_that_cost_too_much_are_not_used(
+    bits: int, exponent: int, verifies: bool | None
+) -> None:
+    key = PublicKey(
+        type="RSA",
+        bits=bits,
+        curve=None,
+        der=b"",
+        modulus=(1 << (bits - 1)) + 1,
+        exponent=exponent,
+    )
+    signed = root(f"Costly {bits} {exponent}", kind="rsa2048")
+    assert signature_valid(signed.read, replace(signed.read, key=key)) is verifies
