@@ -32,6 +32,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A file that is named on the command line is collected all the same: leave it out here."""
+    if config.getoption("--interop"):
+        return
+    apart = [item for item in items if item.path.is_relative_to(INTEROP)]
+    if apart:
+        items[:] = [item for item in items if item not in apart]
+        config.hook.pytest_deselected(items=apart)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """With --interop a skipped test is a test that nobody ran: fail the run and say so."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
