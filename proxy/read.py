@@ -68,28 +68,38 @@ class CaptureRun:
 
         Raises:
             CannotRead: the file cannot be read any further.
+            KeyboardInterrupt: after the connections that were open then; at once for a
+                second one.
         """
         try:
-            for transcript, context in connections:
-                self._number += 1
-                try:
-                    report = diagnose.explain(transcript, context)
-                except Exception as error:
-                    # One connection that we fail on must not hide the others.
-                    self.bugs.append(
-                        f"connection {self._number} of {context.name} (stream {context.stream}) "
-                        f"could not be explained, a bug: {type(error).__name__}: {error}"
-                    )
-                    continue
-                self.tally.add(report, self._number)
-                if report.verdict is not None:
-                    self.kept.add(Case(transcript, context, report), transcript.handshake_bytes)
-                elif self._failures:
-                    continue
-                line.clear()
-                self._show(report)
+            try:
+                self._take(connections, line)
+            except KeyboardInterrupt:
+                connections.stop()
+                self._take(connections, line)
+                raise
         finally:
             self._warnings += connections.summary.warnings
+
+    def _take(self, connections: Reading, line: ProgressLine) -> None:
+        for transcript, context in connections:
+            self._number += 1
+            try:
+                report = diagnose.explain(transcript, context)
+            except Exception as error:
+                # One connection that we fail on must not hide the others.
+                self.bugs.append(
+                    f"connection {self._number} of {context.name} (stream {context.stream}) "
+                    f"could not be explained, a bug: {type(error).__name__}: {error}"
+                )
+                continue
+            self.tally.add(report, self._number)
+            if report.verdict is not None:
+                self.kept.add(Case(transcript, context, report), transcript.handshake_bytes)
+            elif self._failures:
+                continue
+            line.clear()
+            self._show(report)
 
     def _show(self, report: Report) -> None:
         # Flushed, because a capture may come from a pipe and be read by one, live.

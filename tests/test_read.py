@@ -213,7 +213,10 @@ def test_an_interrupt_is_130_and_the_summary_is_printed(files: Path) -> None:
     assert process.returncode == 130
     assert b"Interrupted" in err
     assert b"Traceback" not in err
-    assert all(line.startswith(b"{") for line in out.splitlines())
+    # What was open then is explained too.
+    (line,) = out.splitlines()
+    assert line.startswith(b'{"schema"')
+    assert b"2 connections: 2 failed" in err
 
 
 def test_a_closed_pipe_is_silent(files: Path) -> None:
