@@ -89,7 +89,12 @@ def handshake(report: Json) -> Json | None:
         del entry["at_ms"]
     # What both say at the same moment passes two observers in two orders; the sort is
     # stable, so the order within a direction counts.
-    tls["messages"].sort(key=lambda message: message["from"])
+    for entries in (tls["messages"], tls["alerts"]):
+        entries.sort(key=lambda entry: entry["from"])
+    if report["outcome"]["failed_by"] is None:
+        # Two farewells that cross: which of them answers the other depends on the place.
+        for alert in tls["alerts"]:
+            del alert["reaction"]
     tls["history"] = "".join(sorted(tls["history"], key=str.isupper))
     if tls["client_hello"]:
         del tls["client_hello"]["fragments"]["segments"]
